@@ -1,1 +1,10 @@
-//! See the crate's description.
+//! The pure core of `sandboxed`: from a policy and a target to a plan, and from the plan to artifacts.
+//!
+//! Nothing here reads a clock, the environment or a file; the same input gives the same bytes.
+
+pub mod areas;
+pub mod guarantee;
+mod number;
+pub mod policy;
+pub mod scalar;
+pub mod schema;

@@ -1,0 +1,196 @@
+//! Which privileges the service has over the machine.
+//!
+//! capabilities(7), user_namespaces(7); systemd.exec(5), sections CAPABILITIES, SECURITY and SANDBOXING.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::AreaName;
+use super::filesystem::guarantees;
+use crate::guarantee::Guarantee;
+
+/// Which privileges the service has. By default: none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Privileges")]
+pub struct Privileges {
+    /// The capabilities that the service keeps.
+    #[schemars(title = "Capabilities", extend("x-guarantee" = "no-capabilities"))]
+    pub capabilities: Vec<Capability>,
+    /// The kinds of namespaces that the service may make and enter.
+    #[schemars(title = "Namespaces", extend("x-guarantee" = "no-namespaces"))]
+    pub namespaces: Vec<NamespaceKind>,
+    /// Run the service as a user that systemd makes for it (systemd.exec(5), `DynamicUser=`) instead of the unit's.
+    #[schemars(title = "Dynamic user", extend("x-guarantee" = "user-unprivileged"))]
+    pub dynamic_user: bool,
+    /// What happens to commands of the unit that systemd starts outside of every restriction: those with `+`, `!` or
+    /// `!!` in front (systemd.service(5), COMMAND LINES).
+    #[schemars(title = "Privileged commands", extend("x-guarantee" = "commands-confined"))]
+    pub privileged_commands: PrivilegedCommands,
+}
+
+/// What happens to commands that systemd would start outside of every restriction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PrivilegedCommands {
+    /// Their presence is an error.
+    #[default]
+    Refuse,
+    /// They lose their prefix and run inside the sandbox, as the service's user.
+    Confine,
+    /// They stay as they are; the plan names them as a weakness.
+    Keep,
+}
+
+/// A kind of namespace, namespaces(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceKind {
+    /// cgroup_namespaces(7)
+    Cgroup,
+    /// ipc_namespaces(7)
+    Ipc,
+    /// network_namespaces(7)
+    Net,
+    /// mount_namespaces(7)
+    Mnt,
+    /// pid_namespaces(7)
+    Pid,
+    /// user_namespaces(7)
+    User,
+    /// uts_namespaces(7)
+    Uts,
+}
+
+impl NamespaceKind {
+    /// The name that `RestrictNamespaces=` knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cgroup => "cgroup",
+            Self::Ipc => "ipc",
+            Self::Net => "net",
+            Self::Mnt => "mnt",
+            Self::Pid => "pid",
+            Self::User => "user",
+            Self::Uts => "uts",
+        }
+    }
+}
+
+/// A capability, capabilities(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Capability(&'static str);
+
+impl Capability {
+    /// The name, as capabilities(7) has it.
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+
+    /// The capability of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        CAPABILITIES.iter().copied().find(|known| *known == name).map(Self)
+    }
+}
+
+/// Every capability of Linux 5.9 and later, capabilities(7).
+pub const CAPABILITIES: &[&str] = &[
+    "CAP_AUDIT_CONTROL",
+    "CAP_AUDIT_READ",
+    "CAP_AUDIT_WRITE",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_KILL",
+    "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_MAC_ADMIN",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MKNOD",
+    "CAP_NET_ADMIN",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_RAW",
+    "CAP_PERFMON",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYSLOG",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_WAKE_ALARM",
+];
+
+impl<'de> Deserialize<'de> for Capability {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<str>::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| serde::de::Error::custom("expected a capability of capabilities(7)"))
+    }
+}
+
+impl JsonSchema for Capability {
+    fn schema_name() -> Cow<'static, str> {
+        "Capability".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "Capability",
+            "description": "A capability, capabilities(7).",
+            "type": "string",
+            "enum": CAPABILITIES,
+        })
+    }
+}
+
+guarantees! { Privileges;
+    USER_UNPRIVILEGED = "user-unprivileged", "/privileges/dynamicUser",
+        "cannot act as root";
+    NO_CAPABILITIES = "no-capabilities", "/privileges/capabilities",
+        "cannot use a capability that the policy does not name";
+    NO_NEW_PRIVILEGES = "no-new-privileges", "",
+        "cannot gain privileges by executing a program";
+    USERS_MAPPED = "users-mapped", "",
+        "cannot be, or act on what belongs to, another user of the machine";
+    NO_SETUID_FILES = "no-setuid-files", "",
+        "cannot leave set-user-ID or set-group-ID files behind";
+    NO_NAMESPACES = "no-namespaces", "/privileges/namespaces",
+        "cannot make or enter a namespace of a kind that the policy does not name";
+    NO_REALTIME = "no-realtime", "",
+        "cannot take the processors by real-time scheduling";
+    PERSONALITY_LOCKED = "personality-locked", "",
+        "cannot change the execution domain, personality(2)";
+    KERNEL_TUNABLES_READ_ONLY = "kernel-tunables-read-only", "",
+        "cannot change settings of the kernel in /proc and /sys";
+    KERNEL_MODULES_CLOSED = "kernel-modules-closed", "",
+        "cannot load or unload kernel modules";
+    KERNEL_LOG_CLOSED = "kernel-log-closed", "",
+        "cannot read or write the kernel's log";
+    CONTROL_GROUPS_READ_ONLY = "control-groups-read-only", "",
+        "cannot change the control groups that limit it";
+    CLOCK_UNCHANGED = "clock-unchanged", "",
+        "cannot set the clock";
+    HOSTNAME_UNCHANGED = "hostname-unchanged", "",
+        "cannot change the host's name";
+    COMMANDS_CONFINED = "commands-confined", "/privileges/privilegedCommands",
+        "has no command of its unit run outside of the sandbox";
+}

@@ -1,0 +1,29 @@
+//! Numbers as JSON has them: `80` and `80.0` are the same, for the schema and so for serde.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
+
+/// Reads an integer between `min` and `max`, written with or without a fraction of zero.
+///
+/// # Errors
+/// If it is not a number, has a fraction, or lies outside.
+pub(crate) fn integer<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    min: u64,
+    max: u64,
+) -> Result<u64, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    whole(&number)
+        .filter(|n| (min..=max).contains(n))
+        .ok_or_else(|| serde::de::Error::custom(format!("expected a whole number from {min} to {max}")))
+}
+
+/// The number as an unsigned integer, if it is one.
+fn whole(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let float = number.as_f64()?;
+        // Up to 2^53 every whole float is exact; no option is larger.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked right here")]
+        (float >= 0.0 && float <= 9_007_199_254_740_992.0 && float.fract() == 0.0).then_some(float as u64)
+    })
+}

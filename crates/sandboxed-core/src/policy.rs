@@ -1,0 +1,133 @@
+//! The policy: what a service needs, from which everything else is computed.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::areas::filesystem::Filesystem;
+use crate::areas::ipc::Ipc;
+use crate::areas::network::Network;
+use crate::areas::privileges::Privileges;
+use crate::areas::processes::Processes;
+use crate::areas::resources::Resources;
+use crate::areas::secrets::Secrets;
+use crate::areas::syscalls::Syscalls;
+use crate::guarantee::Accept;
+use crate::scalar::{SandboxName, SocketName, UnitName};
+
+/// What a service needs. Whatever is not named here, the service cannot do.
+///
+/// A policy that names only its units gets every guarantee; each relaxation is a field.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Policy of a sandboxed service")]
+pub struct Policy {
+    /// The schema that an editor completes this policy from.
+    #[serde(
+        rename = "$schema",
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "String", title = "Schema")]
+    pub schema: Option<String>,
+    /// The version of the policy language. A later release adds guarantees only to later versions, so that an upgrade
+    /// never changes what a policy means.
+    #[schemars(title = "Version")]
+    pub version: Version,
+    /// The preset that this policy starts from. Whatever the policy names replaces what the preset says; objects are
+    /// merged field by field, lists are replaced as a whole.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SandboxName", title = "Preset")]
+    pub preset: Option<SandboxName>,
+    /// The name of the sandbox; the preset's name where it is absent.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SandboxName", title = "Name")]
+    pub name: Option<SandboxName>,
+    /// What the service is, for people.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", title = "Description")]
+    pub description: Option<String>,
+    /// The units of the service. They share one slice, one filter and these rules. A service of several processes
+    /// (Synapse and its workers) names them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(title = "Units")]
+    pub units: Vec<UnitName>,
+    /// The socket units that hand the service its sockets. They go into the same slice: a socket keeps the control
+    /// group it was made in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(title = "Socket units")]
+    pub sockets: Vec<SocketName>,
+    /// What the service sees of the file system.
+    #[serde(default)]
+    pub filesystem: Filesystem,
+    /// What the service reaches over the network, and who reaches it.
+    #[serde(default)]
+    pub network: Network,
+    /// What the service sees of other processes.
+    #[serde(default)]
+    pub processes: Processes,
+    /// Which ways of talking to other processes on the machine are open.
+    #[serde(default)]
+    pub ipc: Ipc,
+    /// Which privileges the service has.
+    #[serde(default)]
+    pub privileges: Privileges,
+    /// Which system calls the service may make.
+    #[serde(default)]
+    pub syscalls: Syscalls,
+    /// How much of the machine the service may use.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Secrets that systemd hands to the service.
+    #[serde(default)]
+    pub secrets: Secrets,
+    /// The guarantees that this service does without, each with the reason.
+    #[serde(default)]
+    pub accept: Accept,
+}
+
+/// The version of the policy language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The first.
+    V1,
+}
+
+impl Serialize for Version {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::V1 => serializer.serialize_u8(1),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // JSON has one kind of number: 1.0 is 1, for the schema and so for us.
+        let number = f64::deserialize(deserializer)?;
+        if (number - 1.0).abs() < f64::EPSILON {
+            Ok(Self::V1)
+        } else {
+            Err(serde::de::Error::custom("expected the version 1"))
+        }
+    }
+}
+
+impl JsonSchema for Version {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Version".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "enum": [1] })
+    }
+}
+
+/// Reads an optional field that is there: absent means absent, and `null` is not a value.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
