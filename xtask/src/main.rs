@@ -1,3 +1,8 @@
-//! The project own chores.
+//! The project's own chores: `cargo xtask --help` lists them.
 
-fn main() {}
+mod cli;
+mod testbed;
+
+fn main() -> anyhow::Result<std::process::ExitCode> {
+    cli::run()
+}

@@ -1,0 +1,31 @@
+//! The command line: one variant a chore, each in a file of its own.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::testbed;
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    Testbed(testbed::Arguments),
+}
+
+/// Parse the command line and do the chore.
+///
+/// # Errors
+/// The chore's own.
+pub(crate) fn run() -> Result<ExitCode> {
+    match Cli::parse().chore {
+        Chore::Testbed(arguments) => testbed::run(arguments),
+    }
+}
