@@ -1,0 +1,257 @@
+//! The one table that all sandboxes share, and the changes that put a service into it.
+//!
+//! Each service lives in a slice of its own, at level 2 of the tree of control groups, below one slice for all of them. A
+//! map leads from the slice to the service's chain, so the cost of a packet does not depend on how many there are. What
+//! is below the common slice and in no map is refused.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    expression::{Field, Match},
+    name::{CgroupPath, Ident, Interface, NameError},
+    rule::{Action, Rule, Verdict},
+    script::{Command, Script},
+    set::{Elements, Learned, Set, VerdictMap},
+    table::{Chain, Hook, Table},
+    value::{Type, Value},
+};
+
+/// Names within the table.
+pub mod names {
+    use crate::name::Ident;
+
+    macro_rules! names {
+        ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {$(
+            $(#[$doc])*
+            pub fn $name() -> Ident {
+                Ident::literal($text)
+            }
+        )*
+
+            #[cfg(test)]
+            pub(crate) const ALL: &[&str] = &[$($text),*];
+        };
+    }
+
+    names! {
+        /// The table.
+        table = "sandboxed";
+        /// The map from a service's slice to the chain for what it sends.
+        services = "services";
+        /// The map from a service's slice to the chain for what comes to it.
+        inbound = "inbound";
+        /// The set that holds the slice which all services are below.
+        root = "root";
+        /// The set of interfaces that lead to other machines.
+        uplinks = "uplinks";
+        /// The chain that sees what the host sends.
+        output = "output";
+        /// The chain that sees what comes to it.
+        input = "input";
+        /// What every service's chain for sent packets begins its name with.
+        service = "service";
+        /// What every service's chain for received packets begins its name with.
+        offer = "offer";
+        /// IPv4 peers on this machine that called a service by UDP: address, port, and the service's port.
+        callers4 = "callers4";
+        /// The same for IPv6.
+        callers6 = "callers6";
+    }
+}
+
+/// What the table does beyond looking up services. Each costs every packet of the host something, so the table does it
+/// only while a service needs it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// What leaves by these interfaces is accepted before anything else is looked at: for as long as no service
+    /// restricts what it sends to other machines.
+    pub open_uplinks: bool,
+    /// The interfaces that lead to other machines, for services that may send by no others.
+    pub uplinks: Vec<Interface>,
+    /// Whether services restrict what comes to them, or remember who on this machine called them by UDP (so that they
+    /// can answer without connection tracking).
+    pub inbound: bool,
+    /// Whether the table belongs to the process that loads it (see [`Table::owned`]).
+    pub owned: bool,
+}
+
+impl Filter {
+    /// The table without any service: it names no control group, so it can be checked where none of them exists.
+    pub fn table(&self) -> Table {
+        let mut output = Vec::new();
+        if self.open_uplinks {
+            output.push(Rule::accept().when(Match::in_set(&[Field::OutInterface], &names::uplinks())));
+        }
+        output.extend(dispatch(names::services()));
+        let mut table = Table { owned: self.owned, ..Table::new(names::table()) }
+            .with_map(VerdictMap::empty(names::services(), &[Type::Cgroup]))
+            .with_map(VerdictMap::empty(names::inbound(), &[Type::Cgroup]))
+            .with_set(Set::empty(names::root(), &[Type::Cgroup]))
+            .with_set(callers(names::callers4(), Type::Address4))
+            .with_set(callers(names::callers6(), Type::Address6))
+            .with_set(Set { elements: self.uplinks(), ..Set::empty(names::uplinks(), &[Type::Interface]) })
+            .with_chain(Chain::at(names::output(), Hook::Output, output));
+        if self.inbound {
+            // TCP segments that do not open a connection belong to one that was let through when it was opened.
+            let mut input = vec![Rule::accept().when(Match::not_opening())];
+            input.extend(dispatch(names::inbound()));
+            table = table.with_chain(Chain::at(names::input(), Hook::Input, input));
+        }
+        table
+    }
+
+    /// Loads the table, or brings a loaded one to this state without touching the services in it.
+    pub fn load(&self) -> Script {
+        Script::ensure(&self.table())
+    }
+
+    /// Makes these the uplinks of a loaded table.
+    pub fn set_uplinks(uplinks: &[Interface]) -> Script {
+        let mut script = Script::new(names::table());
+        script.push(Command::FlushSet(names::uplinks()));
+        let keys = uplinks.iter().map(|interface| vec![Value::Interface(interface.clone())]).collect();
+        script.push(Command::AddElements(names::uplinks(), keys));
+        script
+    }
+
+    /// Closes a loaded table to whatever is below `slice` and in no map.
+    pub fn close(slice: &CgroupPath) -> Script {
+        let mut script = Script::new(names::table());
+        script.push(Command::AddElements(names::root(), vec![vec![Value::Cgroup(slice.clone())]]));
+        script
+    }
+
+    fn uplinks(&self) -> Elements {
+        let mut elements = Elements::empty(&[Type::Interface]);
+        for interface in &self.uplinks {
+            // An interface is of the set's type and a single value, so this does not fail.
+            let _ = elements.insert(vec![Value::Interface(interface.clone())]);
+        }
+        elements
+    }
+}
+
+/// One lookup sends a packet to its service's chain; what no service claims, but is in the common slice, is refused.
+fn dispatch(map: Ident) -> [Rule; 2] {
+    [
+        Rule::new(Action::Map { fields: vec![Field::CgroupAtLevel(2)], map }),
+        Rule::reject().when(Match::in_set(&[Field::CgroupAtLevel(1)], &names::root())),
+    ]
+}
+
+fn callers(name: Ident, address: Type) -> Set {
+    // As long as connection tracking remembers a UDP packet that was not answered.
+    let learned = Learned { timeout: Duration::from_secs(30), size: 65_536 };
+    Set { learned: Some(learned), ..Set::empty(name, &[address, Type::Port, Type::Port]) }
+}
+
+/// A service's part of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    name: String,
+    cgroup: CgroupPath,
+    output: Chain,
+    input: Option<Chain>,
+}
+
+impl Service {
+    /// A service by any name, in the slice `cgroup`, with rules for what it sends. What none of them decides on is
+    /// accepted.
+    ///
+    /// # Errors
+    /// If the name is empty or too long to be a chain's.
+    pub fn new(name: &str, cgroup: CgroupPath, output: Vec<Rule>) -> Result<Self, NameError> {
+        let chain = Chain::new(Ident::encoded(&names::service(), name)?, output);
+        Ok(Self { name: name.to_owned(), cgroup, output: chain, input: None })
+    }
+
+    /// Adds rules for what comes to it. They count once the table is loaded with [`Filter::inbound`]; what none of them
+    /// decides on is accepted.
+    ///
+    /// # Errors
+    /// If the name is too long to be a chain's.
+    pub fn with_input(mut self, rules: Vec<Rule>) -> Result<Self, NameError> {
+        self.input = Some(Chain::new(Ident::encoded(&names::offer(), &self.name)?, rules));
+        Ok(self)
+    }
+
+    /// The slice.
+    pub fn cgroup(&self) -> &CgroupPath {
+        &self.cgroup
+    }
+
+    /// The chains of its own.
+    pub fn chains(&self) -> impl Iterator<Item = &Chain> {
+        std::iter::once(&self.output).chain(&self.input)
+    }
+
+    fn elements(&self) -> impl Iterator<Item = (Ident, Vec<Value>, Verdict)> {
+        let maps = [(names::services(), Some(&self.output)), (names::inbound(), self.input.as_ref())];
+        maps.into_iter().map(|(map, chain)| {
+            // Who restricts nothing must be in the map too, or it would be taken for a stranger in the common slice.
+            let verdict = chain.map_or(Verdict::Accept, |chain| Verdict::Goto(chain.name.clone()));
+            (map, vec![Value::Cgroup(self.cgroup.clone())], verdict)
+        })
+    }
+
+    /// Puts it into a loaded table, or replaces its rules there: nothing else in the table is touched, and at no moment are
+    /// there no rules for it. Its slice must exist.
+    pub fn add(&self) -> Script {
+        let mut script = self.chains_script();
+        for (map, key, verdict) in self.elements() {
+            script.push(Command::AddVerdicts(map, vec![(key, verdict)]));
+        }
+        script
+    }
+
+    /// Its chains without the elements that lead to them: names no control group, so it can be checked anywhere.
+    pub fn chains_script(&self) -> Script {
+        let mut script = Script::new(names::table());
+        for chain in self.chains() {
+            script.replace_chain(chain);
+        }
+        script
+    }
+
+    /// Takes it out of a loaded table, while its slice still exists.
+    pub fn remove(&self) -> Script {
+        let mut script = Script::new(names::table());
+        for (map, key, _) in self.elements() {
+            script.push(Command::DeleteElements(map, vec![key]));
+        }
+        for chain in self.chains() {
+            script.push(Command::FlushChain(chain.name.clone()));
+            script.push(Command::DeleteChain(chain.name.clone()));
+        }
+        script
+    }
+}
+
+/// Fills the maps anew, for when slices were recreated or went away without their elements having been deleted: an
+/// element of a group that is gone can't be named any more, only flushed with all others. One transaction, so nobody is
+/// without rules in between. All slices must exist.
+pub fn refill<'a>(services: impl IntoIterator<Item = &'a Service>) -> Script {
+    let mut maps: BTreeMap<Ident, Vec<(Vec<Value>, Verdict)>> =
+        BTreeMap::from([(names::services(), Vec::new())]);
+    for (map, key, verdict) in services.into_iter().flat_map(Service::elements) {
+        maps.entry(map).or_default().push((key, verdict));
+    }
+    let mut script = Script::new(names::table());
+    for (map, elements) in maps {
+        script.push(Command::FlushMap(map.clone()));
+        script.push(Command::AddVerdicts(map, elements));
+    }
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_within_the_table_are_legal() {
+        for name in names::ALL {
+            Ident::new(name).unwrap();
+        }
+    }
+}

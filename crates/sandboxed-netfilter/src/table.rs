@@ -1,0 +1,249 @@
+//! Chains and tables.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    expression::{Among, Field, Match},
+    name::Ident,
+    rule::{Action, Rule, Verdict},
+    set::{Set, VerdictMap},
+    value::Type,
+};
+
+/// Where the kernel hands packets to a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hook {
+    /// Packets that are for this machine.
+    Input,
+    /// Packets that it passes on.
+    Forward,
+    /// Packets that it sends.
+    Output,
+}
+
+/// A chain's place in the kernel, for chains that the kernel itself calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Base {
+    /// The hook.
+    pub hook: Hook,
+    /// Lower numbers come first; 0 is where everyone filters.
+    pub priority: i16,
+    /// What becomes of packets that no rule decides on: accepted if true, dropped if false.
+    pub accept: bool,
+}
+
+/// A list of rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name.
+    pub name: Ident,
+    /// Whether the kernel calls it; otherwise other chains do.
+    pub base: Option<Base>,
+    /// The rules in order.
+    pub rules: Vec<Rule>,
+}
+
+impl Chain {
+    /// A chain that others jump to.
+    pub fn new(name: Ident, rules: Vec<Rule>) -> Self {
+        Self { name, base: None, rules }
+    }
+
+    /// A chain that the kernel calls at the usual place for filters and that accepts what no rule decides on.
+    pub fn at(name: Ident, hook: Hook, rules: Vec<Rule>) -> Self {
+        Self { name, base: Some(Base { hook, priority: 0, accept: true }), rules }
+    }
+}
+
+/// A table of the family `inet`, which sees IPv4 and IPv6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its name.
+    pub name: Ident,
+    /// Whether it belongs to the process that loads it (`flags owner`, Linux 5.12): others can neither change nor delete
+    /// it, `nft flush ruleset` leaves it, and it goes when the process does. The process must keep its netlink socket
+    /// open, so `nft -f` loads such a table in vain.
+    pub owned: bool,
+    /// Sets by name.
+    pub sets: BTreeMap<Ident, Set>,
+    /// Maps by name.
+    pub maps: BTreeMap<Ident, VerdictMap>,
+    /// Chains by name.
+    pub chains: BTreeMap<Ident, Chain>,
+}
+
+/// What is wrong with a table.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// A rule or element leads to a chain that is not there.
+    #[error("there is no chain {0}")]
+    NoChain(Ident),
+    /// A rule looks into a set that is not there.
+    #[error("there is no set {0}")]
+    NoSet(Ident),
+    /// A rule looks into a map that is not there.
+    #[error("there is no map {0}")]
+    NoMap(Ident),
+    /// The fields of a rule are not those of the set or map it looks into.
+    #[error("{name} holds {expected:?} but is asked for {found:?}")]
+    Type {
+        /// The set or map.
+        name: Ident,
+        /// Its types.
+        expected: Vec<Type>,
+        /// The rule's.
+        found: Vec<Type>,
+    },
+    /// A rule asks for a port before it has asked for the protocol: other protocols have other things in that place.
+    #[error("a rule of chain {0} looks at ports of any protocol")]
+    Port(Ident),
+    /// A chain can be reached from itself.
+    #[error("chain {0} leads back to itself")]
+    Loop(Ident),
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(name: Ident) -> Self {
+        Self { name, owned: false, sets: BTreeMap::new(), maps: BTreeMap::new(), chains: BTreeMap::new() }
+    }
+
+    /// Adds a set, or replaces the one of the same name.
+    #[must_use]
+    pub fn with_set(mut self, set: Set) -> Self {
+        self.sets.insert(set.name.clone(), set);
+        self
+    }
+
+    /// Adds a map, or replaces the one of the same name.
+    #[must_use]
+    pub fn with_map(mut self, map: VerdictMap) -> Self {
+        self.maps.insert(map.name.clone(), map);
+        self
+    }
+
+    /// Adds a chain, or replaces the one of the same name.
+    #[must_use]
+    pub fn with_chain(mut self, chain: Chain) -> Self {
+        self.chains.insert(chain.name.clone(), chain);
+        self
+    }
+
+    /// Whether loading it makes the kernel track the connections of the whole host.
+    pub fn needs_conntrack(&self) -> bool {
+        self.chains
+            .values()
+            .flat_map(|chain| &chain.rules)
+            .flat_map(|rule| &rule.matches)
+            .any(Match::needs_conntrack)
+    }
+
+    /// Checks that everything that is referred to is there, that types agree, and that no chain leads to itself: what
+    /// the kernel would refuse, found where no kernel is at hand.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), TableError> {
+        for chain in self.chains.values() {
+            for rule in &chain.rules {
+                self.check_rule(rule)?;
+                if asks_for_port_of_any_protocol(rule) {
+                    return Err(TableError::Port(chain.name.clone()));
+                }
+            }
+        }
+        for verdict in self.maps.values().flat_map(|map| map.elements.values()) {
+            self.check_verdict(verdict)?;
+        }
+        for name in self.chains.keys() {
+            self.check_loops(name, &mut Vec::new())?;
+        }
+        Ok(())
+    }
+
+    fn check_rule(&self, rule: &Rule) -> Result<(), TableError> {
+        let agree = |name: &Ident, expected: &[Type], fields: &[Field]| {
+            let found: Vec<Type> = fields.iter().map(|field| field.value_type()).collect();
+            if found == expected {
+                Ok(())
+            } else {
+                Err(TableError::Type { name: name.clone(), expected: expected.to_vec(), found })
+            }
+        };
+        let set_types = |name: &Ident| match self.sets.get(name) {
+            Some(set) => Ok(set.elements.types()),
+            None => Err(TableError::NoSet(name.clone())),
+        };
+        for condition in &rule.matches {
+            if let Match::Lookup { fields, among: Among::Set(name), .. } = condition {
+                agree(name, set_types(name)?, fields)?;
+            }
+        }
+        match &rule.action {
+            Action::Verdict(verdict) => self.check_verdict(verdict),
+            Action::Learn { set, fields } => agree(set, set_types(set)?, fields),
+            Action::Map { fields, map } => {
+                let found = self.maps.get(map).ok_or_else(|| TableError::NoMap(map.clone()))?;
+                agree(map, &found.types, fields)
+            }
+            Action::Reject(_) | Action::Log(_) => Ok(()),
+        }
+    }
+
+    fn check_verdict(&self, verdict: &Verdict) -> Result<(), TableError> {
+        match verdict {
+            Verdict::Jump(chain) | Verdict::Goto(chain) if !self.chains.contains_key(chain) => {
+                Err(TableError::NoChain(chain.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_loops<'a>(&'a self, name: &'a Ident, path: &mut Vec<&'a Ident>) -> Result<(), TableError> {
+        if path.contains(&name) {
+            return Err(TableError::Loop(name.clone()));
+        }
+        path.push(name);
+        for rule in self.chains.get(name).into_iter().flat_map(|chain| &chain.rules) {
+            let verdicts: Vec<&Verdict> = match &rule.action {
+                Action::Verdict(verdict) => vec![verdict],
+                Action::Map { map, .. } => {
+                    self.maps.get(map).into_iter().flat_map(|map| map.elements.values()).collect()
+                }
+                _ => Vec::new(),
+            };
+            for verdict in verdicts {
+                if let Verdict::Jump(next) | Verdict::Goto(next) = verdict {
+                    self.check_loops(next, path)?;
+                }
+            }
+        }
+        path.pop();
+        Ok(())
+    }
+}
+
+fn asks_for_port_of_any_protocol(rule: &Rule) -> bool {
+    let mut protocol_known = false;
+    for condition in &rule.matches {
+        match condition {
+            Match::TcpFlags { .. } => protocol_known = true,
+            Match::Lookup { fields, not, .. } => {
+                let has = |wanted: &[Field]| fields.iter().any(|field| wanted.contains(field));
+                protocol_known |= !not && has(&[Field::Protocol]);
+                if !protocol_known && has(&[Field::SourcePort, Field::DestinationPort]) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    match &rule.action {
+        Action::Learn { fields, .. } | Action::Map { fields, .. } => {
+            let ports = |field: &Field| matches!(field, Field::SourcePort | Field::DestinationPort);
+            !protocol_known && fields.iter().any(ports)
+        }
+        _ => false,
+    }
+}
