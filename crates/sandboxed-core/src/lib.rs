@@ -3,7 +3,11 @@
 //! Nothing here reads a clock, the environment or a file; the same input gives the same bytes.
 
 pub mod areas;
+pub mod check;
+pub mod diagnostic;
+pub mod document;
 pub mod guarantee;
+pub mod json;
 mod number;
 pub mod policy;
 pub mod scalar;

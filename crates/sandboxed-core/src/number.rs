@@ -24,6 +24,6 @@ fn whole(number: &Number) -> Option<u64> {
         let float = number.as_f64()?;
         // Up to 2^53 every whole float is exact; no option is larger.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked right here")]
-        (float >= 0.0 && float <= 9_007_199_254_740_992.0 && float.fract() == 0.0).then_some(float as u64)
+        ((0.0..=9_007_199_254_740_992.0).contains(&float) && float.fract() == 0.0).then_some(float as u64)
     })
 }

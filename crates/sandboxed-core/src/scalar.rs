@@ -128,7 +128,7 @@ lexical! {
     r"^((?!\.{1,2}(/|$))[^/\u0000-\u001f\u007f]+)(/(?!\.{1,2}(/|$))[^/\u0000-\u001f\u007f]+)*$",
     "a path below /etc, without `/etc/` in front",
     ["ssl/certs", "localtime"],
-    |text| !text.starts_with('/') && is_path(&format!("/{text}")) && text != ""
+    |text| !text.starts_with('/') && !text.is_empty() && is_path(&format!("/{text}"))
 }
 
 lexical! {

@@ -86,31 +86,62 @@ pub fn follow(schema_here: &'static Value) -> &'static Value {
         .unwrap_or(schema_here)
 }
 
+/// The fields that an object at `pointer` may have.
+pub fn fields(pointer: &str) -> Vec<String> {
+    at(pointer)
+        .map(follow)
+        .and_then(|here| here.get("properties"))
+        .and_then(Value::as_object)
+        .map(|properties| properties.keys().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// Whether the object at `pointer` is a map, whose keys are the author's.
+pub fn is_map(pointer: &str) -> bool {
+    at(pointer).map(follow).is_some_and(|here| here.get("patternProperties").is_some())
+}
+
+/// The values that are allowed at `pointer`, where they are few enough to be listed.
+pub fn choices(pointer: &str) -> Vec<String> {
+    let Some(here) = at(pointer).map(follow) else { return Vec::new() };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let listed = here.get("enum").and_then(Value::as_array).into_iter().flatten().map(text);
+    // Enums whose values are documented one by one are a `oneOf` of constants.
+    let documented = here
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.get("const"))
+        .map(text);
+    listed.chain(documented).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn walk(value: &Value, at: &str) {
+        if let Value::Object(object) = value {
+            if object.get("type") == Some(&Value::from("object")) {
+                assert!(object.contains_key("additionalProperties"), "{at} is open");
+            }
+            if let Some(Value::Object(properties)) = object.get("properties") {
+                for (name, property) in properties {
+                    let described = property.get("description").is_some() || property.get("$ref").is_some();
+                    assert!(described, "{at}/{name} has no description");
+                }
+            }
+            for (key, inner) in object {
+                walk(inner, &format!("{at}/{key}"));
+            }
+        }
+    }
 
     #[test]
     fn schema_is_valid_and_closed() {
         assert!(jsonschema::meta::is_valid(schema()));
         validator().unwrap();
-        fn walk(value: &Value, at: &str) {
-            if let Value::Object(object) = value {
-                if object.get("type") == Some(&Value::from("object")) {
-                    assert!(object.contains_key("additionalProperties"), "{at} is open");
-                }
-                if let Some(Value::Object(properties)) = object.get("properties") {
-                    for (name, property) in properties {
-                        let described =
-                            property.get("description").is_some() || property.get("$ref").is_some();
-                        assert!(described, "{at}/{name} has no description");
-                    }
-                }
-                for (key, inner) in object {
-                    walk(inner, &format!("{at}/{key}"));
-                }
-            }
-        }
         walk(schema(), "");
     }
 
