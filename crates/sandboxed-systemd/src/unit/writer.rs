@@ -1,0 +1,328 @@
+//! Writing a unit file or drop-in, systemd.syntax(7).
+
+use std::fmt;
+
+use crate::directive::{self, Directive, Merge, Section};
+use crate::value::{Value, ValueError};
+
+/// The text of a unit file or drop-in, assembled from typed values.
+///
+/// Sections and directives keep the order in which they were first named.
+#[derive(Clone, Debug, Default)]
+pub struct UnitText {
+    comments: Vec<String>,
+    sections: Vec<(Section, Vec<Entry>)>,
+}
+
+/// The assignments to one directive.
+#[derive(Clone, Debug)]
+struct Entry {
+    directive: &'static Directive,
+    comments: Vec<String>,
+    /// Directives to be emptied before: itself, or its group.
+    reset: Vec<&'static str>,
+    values: Vec<String>,
+}
+
+/// Why an assignment cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// systemd has no such directive there: it would be ignored.
+    #[error("there is no directive {name}= in [{section}]")]
+    UnknownDirective {
+        /// The section.
+        section: Section,
+        /// The directive.
+        name: String,
+    },
+    /// The value cannot be written for this directive.
+    #[error("[{section}] {name}=: {error}")]
+    Value {
+        /// The section.
+        section: Section,
+        /// The directive.
+        name: &'static str,
+        /// What is wrong with it.
+        error: ValueError,
+    },
+    /// Nothing takes back what other files assign to it.
+    #[error("[{section}] {name}= cannot be reset")]
+    NotResettable {
+        /// The section.
+        section: Section,
+        /// The directive.
+        name: &'static str,
+    },
+}
+
+impl UnitText {
+    /// A unit without sections.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a comment at the top of the file.
+    pub fn comment(&mut self, text: &str) {
+        self.comments.extend(comment_lines(text));
+    }
+
+    /// Adds a comment above a directive; does nothing while the directive is not set.
+    pub fn comment_on(&mut self, section: Section, name: &str, text: &str) {
+        if let Some(entry) = self.find(section, name) {
+            entry.comments.extend(comment_lines(text));
+        }
+    }
+
+    /// Assigns a value, in the place of what this text assigned to the directive before. What other files
+    /// assign to a list stays in force: see [`UnitText::set_list_reset`].
+    ///
+    /// # Errors
+    /// When the directive is unknown, or the value is not one that it can hold.
+    pub fn set(&mut self, section: Section, name: &str, value: impl Into<Value>) -> Result<(), WriteError> {
+        let (directive, values) = rendered(section, name, &value.into())?;
+        self.entry(directive).values = values;
+        Ok(())
+    }
+
+    /// Assigns a further value, on a line of its own below those before.
+    ///
+    /// # Errors
+    /// As [`UnitText::set`].
+    pub fn add(&mut self, section: Section, name: &str, value: impl Into<Value>) -> Result<(), WriteError> {
+        let (directive, values) = rendered(section, name, &value.into())?;
+        self.entry(directive).values.extend(values);
+        Ok(())
+    }
+
+    /// Assigns a value that replaces what the unit and earlier drop-ins assign: the directive is emptied first.
+    /// Directives that fill one list together are emptied once, before the first of them.
+    ///
+    /// # Errors
+    /// As [`UnitText::set`], and for dependencies, which nothing can take back.
+    pub fn set_list_reset(
+        &mut self,
+        section: Section,
+        name: &str,
+        value: impl Into<Value>,
+    ) -> Result<(), WriteError> {
+        let (directive, values) = rendered(section, name, &value.into())?;
+        self.reset_directive(directive)?;
+        self.entry(directive).values = values;
+        Ok(())
+    }
+
+    /// Takes back what the unit and earlier drop-ins assign, without assigning anything.
+    ///
+    /// # Errors
+    /// When the directive is unknown, or the empty value means nothing to it.
+    pub fn reset(&mut self, section: Section, name: &str) -> Result<(), WriteError> {
+        let directive = known(section, name)?;
+        if directive.merge() == Merge::Strict {
+            return Err(WriteError::NotResettable { section, name: directive.name });
+        }
+        self.reset_directive(directive)?;
+        let entry = self.entry(directive);
+        if !entry.reset.contains(&directive.name) && !matches!(directive.merge(), Merge::Grouped(_)) {
+            entry.reset.push(directive.name);
+        }
+        Ok(())
+    }
+
+    /// All assignments, in the order of the text; the value is what follows `=`.
+    pub fn assignments(&self) -> impl Iterator<Item = (Section, &'static str, &str)> {
+        self.sections.iter().flat_map(|(section, entries)| {
+            entries.iter().flat_map(|entry| {
+                let resets = entry.reset.iter().map(|&name| (*section, name, ""));
+                let values =
+                    entry.values.iter().map(|value| (*section, entry.directive.name, value.as_str()));
+                resets.chain(values.skip(usize::from(entry.repeats_reset())))
+            })
+        })
+    }
+
+    fn reset_directive(&mut self, directive: &'static Directive) -> Result<(), WriteError> {
+        match directive.merge() {
+            // Each assignment replaces the one before, so there is nothing to take back.
+            Merge::Scalar | Merge::Strict => {}
+            Merge::Dependencies => {
+                return Err(WriteError::NotResettable { section: directive.section, name: directive.name });
+            }
+            Merge::Grouped(_) => {
+                self.entry(directive);
+                let entries = self.section(directive.section);
+                let in_group = |entry: &&mut Entry| entry.directive.merge() == directive.merge();
+                if let Some(first) = entries.iter_mut().find(in_group)
+                    && first.reset.is_empty()
+                {
+                    first.reset.push(first.directive.name);
+                }
+            }
+            _ => self.entry(directive).reset = vec![directive.name],
+        }
+        Ok(())
+    }
+
+    /// The entries of a section, which is added if need be.
+    fn section(&mut self, section: Section) -> &mut Vec<Entry> {
+        find_or_push(&mut self.sections, |(known, _)| *known == section, || (section, Vec::new())).1.as_mut()
+    }
+
+    fn entry(&mut self, directive: &'static Directive) -> &mut Entry {
+        find_or_push(
+            self.section(directive.section),
+            |entry| entry.directive.name == directive.name,
+            || Entry { directive, comments: Vec::new(), reset: Vec::new(), values: Vec::new() },
+        )
+    }
+
+    fn find(&mut self, section: Section, name: &str) -> Option<&mut Entry> {
+        let (_, entries) = self.sections.iter_mut().find(|(known, _)| *known == section)?;
+        entries.iter_mut().find(|entry| entry.directive.name == name)
+    }
+}
+
+impl Entry {
+    /// Whether the first value is the empty one that resets as well.
+    fn repeats_reset(&self) -> bool {
+        self.reset.contains(&self.directive.name) && self.values.first().is_some_and(String::is_empty)
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "the index was found or made just before")]
+fn find_or_push<Item>(
+    items: &mut Vec<Item>,
+    wanted: impl Fn(&Item) -> bool,
+    new: impl FnOnce() -> Item,
+) -> &mut Item {
+    let index = items.iter().position(wanted).unwrap_or_else(|| {
+        items.push(new());
+        items.len() - 1
+    });
+    &mut items[index]
+}
+
+fn known(section: Section, name: &str) -> Result<&'static Directive, WriteError> {
+    directive::lookup(section, name)
+        .ok_or_else(|| WriteError::UnknownDirective { section, name: name.to_owned() })
+}
+
+fn rendered(
+    section: Section,
+    name: &str,
+    value: &Value,
+) -> Result<(&'static Directive, Vec<String>), WriteError> {
+    let directive = known(section, name)?;
+    match value.assignments(directive) {
+        Ok(values) => Ok((directive, values)),
+        Err(error) => Err(WriteError::Value { section, name: directive.name, error }),
+    }
+}
+
+/// The lines of a comment. systemd ends a line at more than the newline, so all control characters go.
+fn comment_lines(text: &str) -> impl Iterator<Item = String> {
+    text.split(['\n', '\r']).map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
+
+impl fmt::Display for UnitText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let write_comments = |f: &mut fmt::Formatter<'_>, comments: &[String]| {
+            comments.iter().try_for_each(|line| match line.trim_end() {
+                "" => writeln!(f, "#"),
+                line => writeln!(f, "# {line}"),
+            })
+        };
+        write_comments(f, &self.comments)?;
+        let mut first = self.comments.is_empty();
+        for (section, entries) in &self.sections {
+            if !first {
+                writeln!(f)?;
+            }
+            first = false;
+            writeln!(f, "[{section}]")?;
+            for entry in entries {
+                write_comments(f, &entry.comments)?;
+                for name in &entry.reset {
+                    writeln!(f, "{name}=")?;
+                }
+                for value in entry.values.iter().skip(usize::from(entry.repeats_reset())) {
+                    writeln!(f, "{}={value}", entry.directive.name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Word(value.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directive::Section::{Service, Unit};
+    use crate::name::{UnitName, slice_for};
+    use crate::value::{AbsPath, Bind, ExecLine, PathSpec};
+
+    fn path(text: &str) -> AbsPath {
+        AbsPath::new(text).unwrap()
+    }
+
+    #[test]
+    fn writes_sections_comments_and_values_in_order() {
+        let mut unit = UnitText::new();
+        unit.comment("Made by a test.\n\nDo not edit.");
+        unit.set(Unit, "After", Value::UnitNames(vec![UnitName::new("a.service").unwrap()])).unwrap();
+        unit.set(Service, "PrivateTmp", "disconnected").unwrap();
+        unit.set(Service, "Slice", Value::UnitNames(vec![slice_for("a-b").unwrap()])).unwrap();
+        unit.set(Service, "NoNewPrivileges", true).unwrap();
+        unit.set(Service, "PrivateTmp", true).unwrap();
+        unit.comment_on(Service, "PrivateTmp", "why\rExecStart=/bin/false");
+        let exec = ExecLine::new(path("/bin/echo"), ["100%", "$HOME", ";", "a b", "\n"]);
+        unit.set_list_reset(Service, "ExecStart", Value::Exec(vec![exec])).unwrap();
+        assert_eq!(
+            unit.to_string(),
+            "# Made by a test.\n#\n# Do not edit.\n\n[Unit]\nAfter=a.service\n\n[Service]\n# why\n# ExecStart=/bin/false\n\
+             PrivateTmp=yes\nSlice=sandboxed-a\\x2db.slice\nNoNewPrivileges=yes\nExecStart=\n\
+             ExecStart=/bin/echo 100%% $$HOME \\; \"a b\" \"\\n\"\n"
+        );
+    }
+
+    #[test]
+    fn empties_a_group_once_before_its_first_directive() {
+        let mut unit = UnitText::new();
+        let bind = || Value::Binds(vec![Bind::new(path("/a")).to(path("/b:c"))]);
+        unit.set(Service, "BindPaths", bind()).unwrap();
+        unit.set_list_reset(Service, "BindReadOnlyPaths", bind()).unwrap();
+        unit.set_list_reset(Service, "BindPaths", bind()).unwrap();
+        assert_eq!(
+            unit.to_string(),
+            "[Service]\nBindPaths=\nBindPaths=/a:\"/b:c\"\nBindReadOnlyPaths=/a:\"/b:c\"\n"
+        );
+    }
+
+    #[test]
+    fn refuses_what_systemd_would_ignore() {
+        let mut unit = UnitText::new();
+        let paths = || Value::Paths(vec![PathSpec::new(path("/a"))]);
+        assert!(unit.set(Service, "TemporaryFileSystems", true).is_err());
+        assert!(unit.set(Unit, "PrivateTmp", true).is_err());
+        assert!(unit.set(Service, "ProtectSystem", "strct").is_err());
+        assert!(unit.set(Service, "ProtectSystem", paths()).is_err());
+        assert!(unit.set(Service, "ReadOnlyPaths", true).is_err());
+        assert!(unit.set(Service, "MemoryMax", "lots").is_err());
+        assert!(unit.set(Service, "TimeoutStopSec", true).is_err());
+        assert!(unit.set(Service, "BindPaths", paths()).is_err());
+        assert!(unit.set(Service, "RestrictAddressFamilies", Value::Allow(vec![])).is_err());
+        assert!(unit.set_list_reset(Unit, "After", "a.service").is_err());
+        assert!(unit.set(Service, "User", "a\nExecStart=/bin/false").is_err());
+    }
+}

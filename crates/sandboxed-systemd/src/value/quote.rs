@@ -1,0 +1,141 @@
+//! Quoting, for each of systemd's syntaxes: systemd.syntax(7), and `extract_first_word()` in its sources.
+
+use super::ValueError;
+use crate::directive::{Directive, Syntax};
+
+/// What systemd strips and what separates words.
+pub(crate) fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
+}
+
+pub(super) fn within(length: usize, limit: usize) -> Result<(), ValueError> {
+    if length > limit { Err(ValueError::TooLong { length, limit }) } else { Ok(()) }
+}
+
+/// Doubles `%` where it starts a specifier, systemd.unit(5) "Specifiers".
+pub(super) fn specifiers(text: &str, directive: &'static Directive) -> Result<String, ValueError> {
+    if directive.expands_specifiers() {
+        Ok(text.replace('%', "%%"))
+    } else if text.contains('%') {
+        Err(ValueError::Percent(text.to_owned(), directive.name))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// One word of the directive's syntax, or its whole line.
+pub(super) fn word(text: &str, directive: &'static Directive) -> Result<String, ValueError> {
+    if text.is_empty() {
+        return Err(ValueError::Empty);
+    }
+    match directive.syntax() {
+        Syntax::Line => line(text),
+        Syntax::BareWords => bare(text),
+        Syntax::UnitNames => match text.chars().find(|&character| is_blank(character)) {
+            None => line(text),
+            Some(character) => {
+                Err(ValueError::Character { text: text.to_owned(), character, what: "the name of a unit" })
+            }
+        },
+        Syntax::Words => quoted(text, ""),
+        Syntax::EscapedWords => escaped(text),
+        Syntax::RawWords => raw(text),
+        Syntax::Exec
+        | Syntax::Binds
+        | Syntax::TmpFs
+        | Syntax::Directories
+        | Syntax::Colons
+        | Syntax::Credential
+        | Syntax::PathAndRest
+        | Syntax::Images => Err(ValueError::Type(directive.name)),
+    }
+}
+
+/// Refuses what has no escape: systemd ends a line at a newline, a carriage return and a NUL.
+pub(super) fn no_control(text: &str) -> Result<(), ValueError> {
+    match text.chars().find(char::is_ascii_control) {
+        None => Ok(()),
+        Some('\0') => Err(ValueError::Nul),
+        Some(character) => Err(ValueError::Control(character)),
+    }
+}
+
+/// The rest of a line as it stands.
+pub(super) fn line(text: &str) -> Result<String, ValueError> {
+    no_control(text)?;
+    if text.starts_with(is_blank) || text.ends_with(is_blank) {
+        return Err(ValueError::OuterBlank(text.to_owned()));
+    }
+    if ends_in_escape(text) {
+        return Err(ValueError::FinalBackslash(text.to_owned()));
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a line continues on the next one: its last character is a backslash that no other one escapes.
+pub(crate) fn ends_in_escape(line: &str) -> bool {
+    line.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
+}
+
+fn bare(text: &str) -> Result<String, ValueError> {
+    no_control(text)?;
+    Ok(backslashed(text, |character| character == '\\' || is_blank(character)))
+}
+
+/// A word in double quotes if it needs them. `more` are characters that separate here besides blanks.
+pub(super) fn quoted(text: &str, more: &str) -> Result<String, ValueError> {
+    no_control(text)?;
+    let special = |character| is_blank(character) || matches!(character, '"' | '\'' | '\\');
+    if text.is_empty() || text.contains(|character| special(character) || more.contains(character)) {
+        Ok(format!("\"{}\"", backslashed(text, |character| matches!(character, '"' | '\\'))))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// A word with C's escapes, in double quotes if it needs them.
+pub(super) fn escaped(text: &str) -> Result<String, ValueError> {
+    let mut inner = String::with_capacity(text.len() + 2);
+    let mut needs = text.is_empty();
+    for character in text.chars() {
+        match character {
+            '\0' => return Err(ValueError::Nul),
+            '\n' => inner.push_str("\\n"),
+            '\t' => inner.push_str("\\t"),
+            '\r' => inner.push_str("\\r"),
+            '"' | '\\' => inner.extend(['\\', character]),
+            character if character.is_ascii_control() => {
+                inner.extend(format!("\\x{:02x}", u32::from(character)).chars());
+            }
+            character => inner.push(character),
+        }
+        needs |= character.is_ascii_control() || matches!(character, ' ' | '"' | '\'' | '\\');
+    }
+    Ok(if needs { format!("\"{inner}\"") } else { inner })
+}
+
+/// A word where a backslash escapes nothing: only the other kind of quotes can quote one.
+fn raw(text: &str) -> Result<String, ValueError> {
+    no_control(text)?;
+    // Unquoted, a word that ends with a backslash would continue the line.
+    let needs =
+        text.is_empty() || text.contains(|character| is_blank(character) || "\"'\\".contains(character));
+    match (text.contains('"'), text.contains('\'')) {
+        (true, true) => Err(ValueError::BothQuotes(text.to_owned())),
+        (true, false) => Ok(format!("'{text}'")),
+        _ if needs => Ok(format!("\"{text}\"")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// The text with a backslash before each such character.
+pub(super) fn backslashed(text: &str, special: impl Fn(char) -> bool) -> String {
+    let mut result = String::with_capacity(text.len());
+    for character in text.chars() {
+        if special(character) {
+            result.push('\\');
+        }
+        result.push(character);
+    }
+    result
+}
