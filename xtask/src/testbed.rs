@@ -40,6 +40,9 @@ enum Verb {
 struct Boot {
     /// bookworm, trixie or sid.
     suite: Suite,
+    /// With the Matrix homeserver Synapse and nginx installed.
+    #[arg(long)]
+    synapse: bool,
     /// Copy a file or directory of this machine into the booted one first.
     #[arg(long, value_name = "FROM:TO")]
     copy: Vec<String>,
@@ -48,7 +51,8 @@ struct Boot {
 impl Boot {
     fn machine(&self) -> Result<Machine> {
         install_missing()?;
-        let machine = Machine::boot(&Tree::base(self.suite)?)?;
+        let tree = if self.synapse { Tree::synapse(self.suite)? } else { Tree::base(self.suite)? };
+        let machine = Machine::boot(&tree)?;
         for copy in &self.copy {
             let (from, to) = copy.split_once(':').context("--copy is FROM:TO")?;
             let from = Path::new(from);

@@ -20,6 +20,7 @@ mod host;
 mod machine;
 mod process;
 mod suite;
+mod synapse;
 mod tree;
 
 pub use cache::root as cache_root;

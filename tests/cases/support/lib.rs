@@ -1,0 +1,5 @@
+//! What the cases share: which of them run where, and what a machine needs around it.
+
+pub mod harness;
+pub mod matrix;
+pub mod neighbour;
