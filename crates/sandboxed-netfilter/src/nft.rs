@@ -6,7 +6,7 @@ use crate::{
     expression::{Among, Field, Match, Per, TcpFlags},
     rule::{Action, Reject, Rule, Verdict},
     set::{Elements, Set, VerdictMap},
-    table::{Base, Chain, Hook, Ownership, Table},
+    table::{Base, Chain, Hook, Table},
     value::{AddressType, Direction, Family, State, Type, Value},
 };
 
@@ -301,10 +301,8 @@ impl Display for Table {
     /// The block that adds the table, or adds to it: rules that are there stay and come first.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "table inet {} {{", self.name)?;
-        match self.ownership {
-            Ownership::Shared => {}
-            Ownership::Owned => writeln!(f, "\tflags owner;")?,
-            Ownership::Persistent => writeln!(f, "\tflags owner, persist;")?,
+        if self.owned {
+            writeln!(f, "\tflags owner;")?;
         }
         for map in self.maps.values() {
             writeln!(f, "\t{map}")?;
