@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::testbed;
+use crate::{test, testbed};
 
 /// The project's own chores.
 #[derive(Parser)]
@@ -17,6 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    Test(test::Arguments),
     Testbed(testbed::Arguments),
 }
 
@@ -26,6 +27,7 @@ enum Chore {
 /// The chore's own.
 pub(crate) fn run() -> Result<ExitCode> {
     match Cli::parse().chore {
+        Chore::Test(arguments) => test::run(&arguments),
         Chore::Testbed(arguments) => testbed::run(arguments),
     }
 }

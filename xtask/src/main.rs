@@ -1,6 +1,7 @@
 //! The project's own chores: `cargo xtask --help` lists them.
 
 mod cli;
+mod test;
 mod testbed;
 
 fn main() -> anyhow::Result<std::process::ExitCode> {

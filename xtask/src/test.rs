@@ -1,0 +1,120 @@
+//! `cargo xtask test`: everything that this machine can run, and a list of what it can't.
+
+mod watch;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use sandboxed_testbed::{Suite, Tree, install_missing, why_not};
+
+use watch::{Count, watch};
+
+/// Run everything that this machine can run; list what was skipped, and why.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Only these steps: fmt, clippy, unit, cases, nix.
+    steps: Vec<Step>,
+}
+
+/// The steps, in the order in which they are run: what is quick to tell comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Step {
+    /// The sources are formatted.
+    Fmt,
+    /// The lints hold, in tests too.
+    Clippy,
+    /// The tests of every crate.
+    Unit,
+    /// The cases, on a real systemd.
+    Cases,
+    /// The Nix side, where there is a Nix.
+    Nix,
+}
+
+/// Run the steps.
+///
+/// # Errors
+/// A step can't even be started. One that fails makes the exit status 1.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let all = [Step::Fmt, Step::Clippy, Step::Unit, Step::Cases, Step::Nix];
+    let chosen = |step: &Step| arguments.steps.is_empty() || arguments.steps.contains(step);
+    // The trees mostly wait for downloads: they are made while the compiler works.
+    let mut trees = chosen(&Step::Cases).then(|| thread::spawn(make_trees));
+    let mut count = Count::default();
+    for step in all.into_iter().filter(chosen) {
+        count.add(match step {
+            Step::Fmt => watch("formatting", cargo().args(["fmt", "--all", "--check"]))?,
+            Step::Clippy => {
+                let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+                watch("lints", cargo().args(lints))?
+            }
+            Step::Unit => {
+                let tests = ["test", "--workspace", "--no-fail-fast", "--exclude", "sandboxed-cases"];
+                watch("tests of the crates", cargo().args(tests))?
+            }
+            Step::Cases => cases(trees.take())?,
+            Step::Nix => nix()?,
+        });
+    }
+    Ok(report(&count))
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Every tree that the cases boot, so that no case spends its time on that.
+fn make_trees() -> Result<()> {
+    // A machine that lacks something and can't install it skips the cases, with the reason.
+    if install_missing().is_err() || why_not().is_some() {
+        return Ok(());
+    }
+    Suite::STABLE.into_iter().try_for_each(|suite| Tree::synapse(suite).map(drop))
+}
+
+fn cases(trees: Option<JoinHandle<Result<()>>>) -> Result<Count> {
+    if let Some(Err(error)) = trees.map(|trees| trees.join().unwrap_or_else(|_| bail!("a panic"))) {
+        println!("\n==> trees\n{error:#}");
+        return Ok(Count { failed: vec!["making the trees".to_owned()], ..Count::default() });
+    }
+    let programs = watch("programs for the cases", cargo().args(["build", "--workspace", "--bins"]))?;
+    if !programs.failed.is_empty() {
+        return Ok(programs);
+    }
+    watch("cases", cargo().args(["test", "--package", "sandboxed-cases"]).env("SANDBOXED_CASES", "1"))
+}
+
+/// The Nix side has a runner of its own.
+fn nix() -> Result<Count> {
+    let runner = Path::new("nix/tests/run.sh");
+    let reason = if !runner.exists() {
+        Some("there is no nix/tests/run.sh")
+    } else if Command::new("nix-instantiate").arg("--version").output().is_err() {
+        Some("Nix is not installed")
+    } else {
+        None
+    };
+    match reason {
+        Some(reason) => {
+            let skipped = [("nix".to_owned(), reason.to_owned())].into();
+            Ok(Count { skipped, ..Count::default() })
+        }
+        None => watch("Nix", Command::new("bash").arg(runner)),
+    }
+}
+
+/// The closing lines; the very last one is for programs as much as for people.
+fn report(count: &Count) -> ExitCode {
+    println!();
+    for (name, reason) in &count.skipped {
+        println!("skipped {name}: {reason}");
+    }
+    for name in &count.failed {
+        println!("failed {name}");
+    }
+    println!("{} passed, {} failed, {} skipped", count.passed, count.failed.len(), count.skipped.len());
+    if count.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
