@@ -93,7 +93,11 @@ impl FromStr for Kernel {
         let mut parts = text.split('.');
         match (number(parts.next()), number(parts.next())) {
             (Some(major), Some(minor)) => Ok(Self { major, minor }),
-            _ => Err(TargetError::Value { key: "kernel", value: text.to_owned(), expected: "a version such as 6.12" }),
+            _ => Err(TargetError::Value {
+                key: "kernel",
+                value: text.to_owned(),
+                expected: "a version such as 6.12",
+            }),
         }
     }
 }
@@ -227,7 +231,8 @@ impl FromStr for Target {
                 }
                 "kernel" => kernel = Some(value.parse()?),
                 "netfilter" => {
-                    netfilter = Some(word(value).ok_or_else(|| wrong("netfilter", "nftables, iptables or none"))?);
+                    netfilter =
+                        Some(word(value).ok_or_else(|| wrong("netfilter", "nftables, iptables or none"))?);
                 }
                 "distribution" => {
                     let known = word(value).ok_or_else(|| wrong("distribution", "debian, nixos or other"))?;
@@ -256,7 +261,10 @@ fn word<T: serde::de::DeserializeOwned>(value: &str) -> Option<T> {
 mod as_text {
     use super::{Deserialize, Deserializer, FromStr, Serializer, fmt};
 
-    pub(super) fn serialize<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: fmt::Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
@@ -276,9 +284,20 @@ mod tests {
     #[test]
     fn targets_are_read_from_text() {
         let target: Target = "systemd=252,kernel=6.1.0-25-amd64,netfilter=iptables".parse().unwrap();
-        assert_eq!((target.systemd, target.kernel, target.netfilter), (Version(252), Kernel::new(6, 1), Netfilter::Iptables));
+        assert_eq!(
+            (target.systemd, target.kernel, target.netfilter),
+            (Version(252), Kernel::new(6, 1), Netfilter::Iptables)
+        );
         assert_eq!("debian-13".parse::<Target>().unwrap().systemd, Version(257));
-        for bad in ["", "debian-99", "systemd=257", "systemd=x,kernel=6.1", "systemd=257,kernel=6.1,colour=red", "systemd=200,kernel=6.1", "systemd=999,kernel=9.1"] {
+        for bad in [
+            "",
+            "debian-99",
+            "systemd=257",
+            "systemd=x,kernel=6.1",
+            "systemd=257,kernel=6.1,colour=red",
+            "systemd=200,kernel=6.1",
+            "systemd=999,kernel=9.1",
+        ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
     }

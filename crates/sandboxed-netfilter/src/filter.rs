@@ -198,6 +198,13 @@ impl Service {
     /// there no rules for it. Its slice must exist.
     pub fn add(&self) -> Script {
         let mut script = self.chains_script();
+        script.commands.extend(self.elements_script().commands);
+        script
+    }
+
+    /// The elements that lead to its chains, which must have been loaded before. Its slice must exist.
+    pub fn elements_script(&self) -> Script {
+        let mut script = Script::new(names::table());
         for (map, key, verdict) in self.elements() {
             script.push(Command::AddVerdicts(map, vec![(key, verdict)]));
         }

@@ -55,20 +55,30 @@ pub enum Value {
     TmpFs(Vec<TmpFs>),
     /// Names below `/var/lib` and the like, as `StateDirectory=` takes them.
     Directories(Vec<Directory>),
-    /// A device node or class, and what may be done with it.
-    Device(Device),
+    /// Device nodes or classes, and what may be done with each; one a line.
+    Devices(Vec<Device>),
     /// A list of what is denied, written with a leading `~`.
     Deny(Vec<String>),
     /// A list of what is allowed, all else being denied.
     Allow(Vec<String>),
+    /// What is allowed, what is taken from it again, and what is allowed all the same; a line each, where not empty.
+    /// The first of them decides that the whole is a list of what is allowed.
+    Filter {
+        /// Allowed.
+        allow: Vec<String>,
+        /// Taken away.
+        deny: Vec<String>,
+        /// Put back.
+        except: Vec<String>,
+    },
     /// Command lines, one a line of the unit.
     Exec(Vec<ExecLine>),
     /// Names of units.
     UnitNames(Vec<UnitName>),
     /// Environment variables, name and value.
     Environment(Vec<(String, String)>),
-    /// A credential and the file it is loaded from.
-    Credential(String, AbsPath),
+    /// Credentials by name, and the file that each is loaded from; one a line.
+    Credentials(Vec<(String, AbsPath)>),
 }
 
 /// Why a value cannot be written.
@@ -172,13 +182,28 @@ impl Value {
             Self::Binds(binds) => vec![path::render_binds(binds, directive)?],
             Self::TmpFs(mounts) => vec![path::render_tmpfs(mounts, directive)?],
             Self::Directories(names) => vec![path::render_directories(names, directive)?],
-            Self::Device(device) => vec![path::render_device(device, directive)?],
+            Self::Devices(devices) => devices
+                .iter()
+                .map(|device| path::render_device(device, directive))
+                .collect::<Result<_, _>>()?,
             Self::Deny(items) => vec![kind("~", items, directive)?],
             Self::Allow(items) => vec![kind("", items, directive)?],
+            Self::Filter { allow, deny, except } => {
+                let mut lines = vec![kind("", allow, directive)?];
+                for (sign, items) in [("~", deny), ("", except)] {
+                    if !items.is_empty() {
+                        lines.push(kind(sign, items, directive)?);
+                    }
+                }
+                lines
+            }
             Self::Exec(lines) => exec::render(lines, directive)?,
             Self::UnitNames(names) => vec![unit_names(names, directive)?],
             Self::Environment(variables) => vec![environment(variables, directive)?],
-            Self::Credential(name, source) => vec![path::render_credential(name, source, directive)?],
+            Self::Credentials(credentials) => credentials
+                .iter()
+                .map(|(name, source)| path::render_credential(name, source, directive))
+                .collect::<Result<_, _>>()?,
             Self::Bool(_)
             | Self::Number(_)
             | Self::Signed(_)

@@ -2,12 +2,17 @@
 //!
 //! systemd.exec(5), sections PATHS and SANDBOXING.
 
+use sandboxed_systemd::value::{AbsPath, Bind, Device, PathSpec, TmpFs, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
+use super::network::Resolver;
+use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
+use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::scalar::{EtcPath, HostPath, Size};
+use crate::target::Distribution;
 
 /// What the service sees of the file system.
 ///
@@ -143,4 +148,273 @@ guarantees! { Filesystem;
         "cannot open a device that the policy does not name";
     PROGRAMS_FIXED = "programs-fixed", "/filesystem/executable",
         "cannot execute a file that it could have written";
+}
+
+/// Where distributions have their programs and libraries. Whatever a machine lacks is left out.
+const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Directories that a service can write on every machine, and that others write too.
+const SHARED: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
+
+impl Filesystem {
+    /// Plans this area.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        self.check(planner);
+        self.root(planner);
+        self.homes(planner);
+        self.shared(planner);
+        self.run(planner);
+        self.devices(planner);
+        self.programs(planner);
+    }
+
+    /// What the service may write, by field.
+    fn written(&self) -> impl Iterator<Item = (String, &HostPath)> {
+        fields("state", &self.state).chain(fields("writable", &self.writable))
+    }
+
+    /// What is bound into its root, by field.
+    fn named(&self) -> impl Iterator<Item = (String, &HostPath)> {
+        self.written().chain(fields("readable", &self.readable)).chain(fields("executable", &self.executable))
+    }
+
+    /// Paths that contradict each other, or that would open more than their field says.
+    fn check(&self, planner: &mut Planner<'_>) {
+        for (field, named) in self.named() {
+            let broad =
+                ["/", "/proc", "/sys", "/dev", "/run", "/etc", "/var", "/var/lib", "/nix", "/nix/store"];
+            if broad.contains(&named.path()) && self.root == Root::Own {
+                let reason = format!("`{}` belongs to the whole machine, not to a service", named.path());
+                let help = "name the files and directories below it that the service needs".to_owned();
+                planner.find(Finding::new(Kind::Conflict { reason, help }, field.clone()));
+            }
+            for (hidden_field, hidden) in fields("hidden", &self.hidden) {
+                if below(named.path(), hidden.path()) {
+                    let reason =
+                        format!("`{}` lies below `{}`, which is hidden", named.path(), hidden.path());
+                    let help =
+                        "nothing below a hidden path can be shown again: name the hidden parts one by one"
+                            .to_owned();
+                    let finding = Finding::new(Kind::Conflict { reason, help }, field.clone());
+                    planner.find(finding.related(hidden_field, "hidden here"));
+                }
+            }
+        }
+        let executable = || fields("executable", &self.executable);
+        for ((field, written), (other, program)) in
+            self.written().flat_map(|written| executable().map(move |program| (written.clone(), program)))
+        {
+            if (below(written.path(), program.path()) || below(program.path(), written.path()))
+                && !planner.waives(&PROGRAMS_FIXED)
+            {
+                let reason = format!("the service could write `{}` and execute it", written.path());
+                let help = format!(
+                    "separate the programs from the data, or waive `{}` with a reason",
+                    PROGRAMS_FIXED.id
+                );
+                let finding = Finding::new(Kind::Conflict { reason, help }, field);
+                planner.find(finding.related(other, "executable because of this"));
+            }
+        }
+    }
+
+    fn root(&self, planner: &mut Planner<'_>) {
+        let writable = || self.written().filter_map(|(_, named)| spec(named)).collect::<Vec<_>>();
+        match self.root {
+            Root::Own => {
+                let root = format!("/run/sandboxed/root/{}", planner.plan.name);
+                let directory = AbsPath::new(&root).ok().map(Value::Path);
+                planner.plan.root = Some(root);
+                // A root directory makes systemd refuse to start the service where it cannot have mounts of its own,
+                // instead of leaving out whatever Protect* and Private* ask for (systemd issue 39648).
+                guarantee(&MOUNTS_ENFORCED)
+                    .by(Mechanism::service("RootDirectory", directory)
+                        .and("MountAPIVFS", Value::Bool(true))
+                        .summary("a root directory, without which systemd refuses to start the service"))
+                    .keep(planner);
+                let written = self.written().filter_map(|(_, named)| bind(named)).collect();
+                guarantee(&HOST_FILES_UNWRITABLE)
+                    .by(Mechanism::service("ProtectSystem", Value::word("strict"))
+                        .and("ReadOnlyPaths", Value::Paths(vec![PathSpec::new(AbsPath::root()).in_root()]))
+                        .and("BindPaths", Value::Binds(written))
+                        .summary("an empty root, read-only, into which what it may write is bound"))
+                    .except(self.written().map(|(_, named)| named.path().to_owned()))
+                    .keep(planner);
+                let readable = self.bound(planner);
+                guarantee(&HOST_FILES_UNREADABLE)
+                    .by(Mechanism::service("BindReadOnlyPaths", Value::Binds(readable))
+                        .and("InaccessiblePaths", hidden(&self.hidden))
+                        .summary("an empty root, into which what it may read is bound"))
+                    .except(self.readable.iter().map(|named| named.path().to_owned()))
+                    .keep(planner);
+            }
+            Root::Host => {
+                // Any temporary file system makes systemd insist on a mount namespace, as a root directory does.
+                guarantee(&MOUNTS_ENFORCED)
+                    .by(Mechanism::service("TemporaryFileSystem", tmpfs(&["/run"], &["ro", "mode=0755"]))
+                        .summary(
+                            "a temporary file system, without which systemd refuses to start the service",
+                        ))
+                    .keep(planner);
+                guarantee(&HOST_FILES_UNWRITABLE)
+                    .by(Mechanism::service("ProtectSystem", Value::word("strict"))
+                        .and("ReadWritePaths", Value::Paths(writable()))
+                        .summary("the host's tree, read-only but for what it may write"))
+                    .except(self.written().map(|(_, named)| named.path().to_owned()))
+                    .keep(planner);
+                guarantee(&HOST_FILES_UNREADABLE)
+                    .by(Mechanism::service("InaccessiblePaths", hidden(&self.hidden))
+                        .summary("the modes of the host's files")
+                        .leaves_open("the policy shows the service the host's tree: it reads whatever its user could read"))
+                    .keep(planner);
+            }
+        }
+    }
+
+    /// What an own root has of the host's files, read-only.
+    fn bound(&self, planner: &Planner<'_>) -> Vec<Bind> {
+        let system: Vec<Bind> = match planner.closure {
+            Some(closure) => closure.iter().filter_map(bind).collect(),
+            None if planner.target.distribution == Distribution::Nixos => Vec::new(),
+            None => SYSTEM
+                .iter()
+                .filter_map(|system| AbsPath::new(system).ok())
+                .map(|system| Bind::new(system).optional())
+                .collect(),
+        };
+        let etc = self
+            .etc
+            .iter()
+            .filter_map(|name| AbsPath::new(&format!("/etc/{name}")).ok())
+            .map(|file| Bind::new(file).optional());
+        let named = self.readable.iter().chain(&self.executable).filter_map(bind);
+        let resolv_conf = match planner.policy.network.resolver {
+            Resolver::Host => AbsPath::new("/etc/resolv.conf").ok().map(|file| Bind::new(file).optional()),
+            Resolver::Servers | Resolver::None => None,
+        };
+        system.into_iter().chain(etc).chain(resolv_conf).chain(named).collect()
+    }
+
+    fn homes(&self, planner: &mut Planner<'_>) {
+        let inside = self
+            .named()
+            .any(|(_, named)| ["/home", "/root", "/run/user"].iter().any(|home| below(named.path(), home)));
+        let protect = match self.home {
+            // `yes` cannot be opened again for a path below; an empty file system can.
+            Home::Hidden if inside => Mechanism::service("ProtectHome", Value::word("tmpfs")),
+            Home::Hidden => Mechanism::service("ProtectHome", Value::Bool(true)),
+            Home::ReadOnly => Mechanism::service("ProtectHome", Value::word("read-only"))
+                .leaves_open("the policy lets the service read what its user may read in the homes"),
+        };
+        guarantee(&HOMES_HIDDEN).by(protect).keep(planner);
+    }
+
+    fn shared(&self, planner: &mut Planner<'_>) {
+        let size = format!("size={}", self.temporary_size.as_str().to_lowercase());
+        let options = ["mode=1777", "nosuid", "nodev", "noexec", size.as_str()];
+        // PrivateTmp= keeps its directories on the host's disk, and PrivateDevices= shows the host's /dev/shm.
+        guarantee(&TEMPORARY_FILES_PRIVATE)
+            .by(Mechanism::service("TemporaryFileSystem", tmpfs(SHARED, &options)))
+            .keep(planner);
+    }
+
+    fn run(&self, planner: &mut Planner<'_>) {
+        let named = self.named().filter(|(_, named)| below(named.path(), "/run")).map(|(_, named)| named);
+        let visible: Vec<&HostPath> = named.chain(&planner.policy.ipc.sockets).collect();
+        let mut binds: Vec<Bind> = planner.policy.ipc.sockets.iter().filter_map(bind).collect();
+        if planner.base.iter().any(crate::unit::Unit::notifies) || planner.base.is_empty() {
+            // systemd waits for a word that comes through this directory; since 254 there is one more socket beside.
+            binds.extend(AbsPath::new("/run/systemd/notify").ok().map(Bind::new));
+        }
+        let mechanism = match self.root {
+            Root::Own => Mechanism::named("an empty root, into which the named sockets are bound"),
+            Root::Host => Mechanism::service("TemporaryFileSystem", tmpfs(&["/run"], &["ro", "mode=0755"])),
+        };
+        guarantee(&RUNTIME_HIDDEN)
+            .by(mechanism.and("BindPaths", Value::Binds(binds)))
+            .except(visible.into_iter().map(|named| named.path().to_owned()))
+            .keep(planner);
+    }
+
+    fn devices(&self, planner: &mut Planner<'_>) {
+        if self.devices.is_empty() {
+            guarantee(&DEVICES_HIDDEN)
+                .by(Mechanism::service("PrivateDevices", Value::Bool(true))
+                    .and("DevicePolicy", Value::word("closed"))
+                    .and("DeviceAllow", None))
+                .keep(planner);
+            return;
+        }
+        let binds = self.devices.iter().filter_map(bind).collect();
+        let mechanism = Mechanism::service("PrivateDevices", Value::Bool(true))
+            .and("DevicePolicy", Value::word("closed"))
+            .and("BindPaths", Value::Binds(binds))
+            .and("DeviceAllow", Value::Devices(self.devices.iter().map(device).collect()));
+        guarantee(&DEVICES_HIDDEN)
+            .by(mechanism)
+            .except(self.devices.iter().map(|named| named.path().to_owned()))
+            .keep(planner);
+    }
+
+    fn programs(&self, planner: &mut Planner<'_>) {
+        let system: Vec<PathSpec> = match planner.closure {
+            Some(closure) => closure.iter().filter_map(spec).collect(),
+            None if planner.target.distribution == Distribution::Nixos => {
+                AbsPath::new("/nix/store").ok().map(PathSpec::new).into_iter().collect()
+            }
+            None => SYSTEM
+                .iter()
+                .filter_map(|system| AbsPath::new(system).ok())
+                .map(|system| PathSpec::new(system).optional())
+                .collect(),
+        };
+        let in_root = |spec: PathSpec| if self.root == Root::Own { spec.in_root() } else { spec };
+        let allowed =
+            system.into_iter().chain(self.executable.iter().filter_map(spec)).map(in_root).collect();
+        guarantee(&PROGRAMS_FIXED)
+            .by(Mechanism::service(
+                "NoExecPaths",
+                Value::Paths(vec![in_root(PathSpec::new(AbsPath::root()))]),
+            )
+            .and("ExecPaths", Value::Paths(allowed)))
+            .except(self.executable.iter().map(|named| named.path().to_owned()))
+            .keep(planner);
+    }
+}
+
+/// The items of a list, each with its field.
+fn fields<'a>(
+    list: &'static str,
+    items: &'a [HostPath],
+) -> impl Iterator<Item = (String, &'a HostPath)> + 'a {
+    items.iter().enumerate().map(move |(index, item)| (format!("/filesystem/{list}/{index}"), item))
+}
+
+/// Whether `inner` is `outer` or lies below it.
+fn below(inner: &str, outer: &str) -> bool {
+    outer == "/" || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn bind(named: &HostPath) -> Option<Bind> {
+    path(named).map(Bind::new).map(|bind| if named.is_optional() { bind.optional() } else { bind })
+}
+
+fn spec(named: &HostPath) -> Option<PathSpec> {
+    path(named).map(PathSpec::new).map(|spec| if named.is_optional() { spec.optional() } else { spec })
+}
+
+fn hidden(paths: &[HostPath]) -> Option<Value> {
+    let specs: Vec<PathSpec> =
+        paths.iter().filter_map(path).map(|hidden| PathSpec::new(hidden).optional()).collect();
+    (!specs.is_empty()).then_some(Value::Paths(specs))
+}
+
+fn tmpfs(mounts: &[&str], options: &[&str]) -> Value {
+    let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+    let mounts = mounts.iter().filter_map(|mount| AbsPath::new(mount).ok());
+    Value::TmpFs(mounts.map(|path| TmpFs { path, options: options.clone() }).collect())
+}
+
+fn device(named: &HostPath) -> Device {
+    Device { node: named.path().to_owned(), read: true, write: true, make: false }
 }

@@ -2,12 +2,14 @@
 //!
 //! ipc_namespaces(7), systemd.exec(5) `PrivateIPC=`, `KeyringMode=`.
 
+use sandboxed_systemd::value::{AbsPath, Bind, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
 use crate::guarantee::Guarantee;
+use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
 
 /// Which ways of talking to other processes on the machine are open. By default: none.
@@ -36,4 +38,51 @@ guarantees! { Ipc;
         "cannot ask other services for anything over the system message bus";
     JOURNAL_UNFORGED = "journal-unforged", "/ipc/journal",
         "cannot write to the journal but through its standard output and error";
+}
+
+/// The sockets by which a process writes to the journal by itself, systemd-journald.service(8).
+const JOURNAL: &[&str] = &["/dev/log", "/run/systemd/journal/dev-log", "/run/systemd/journal/socket"];
+
+/// The socket of the system message bus.
+const MESSAGE_BUS: &str = "/run/dbus/system_bus_socket";
+
+impl Ipc {
+    /// Plans this area. The paths of sockets are hidden with /run, which the file system's area sees to.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        guarantee(&IPC_OBJECTS_PRIVATE)
+            .by(Mechanism::service("PrivateIPC", Value::Bool(true)).and("RemoveIPC", Value::Bool(true)))
+            .keep(planner);
+        guarantee(&KEYRING_PRIVATE)
+            .by(Mechanism::service("KeyringMode", Value::word("private")))
+            .keep(planner);
+        let hidden = Mechanism::named("its socket is not bound into the service's root");
+        let bus = if self.message_bus {
+            hidden.and("BindPaths", binds(&[MESSAGE_BUS])).summary("nothing").leaves_open(
+                "the policy lets the service use the message bus: what answers there decides by itself",
+            )
+        } else {
+            hidden
+        };
+        guarantee(&MESSAGE_BUS_CLOSED).by(bus).keep(planner);
+        let hidden = Mechanism::named("its sockets are not bound into the service's root");
+        let journal = if self.journal {
+            hidden
+                .and("BindPaths", binds(JOURNAL))
+                .summary("nothing")
+                .leaves_open("the policy lets the service write any entry to the journal")
+        } else {
+            hidden
+        };
+        guarantee(&JOURNAL_UNFORGED).by(journal).keep(planner);
+    }
+}
+
+fn binds(paths: &[&str]) -> Value {
+    Value::Binds(
+        paths
+            .iter()
+            .filter_map(|path| AbsPath::new(path).ok())
+            .map(|path| Bind::new(path).optional())
+            .collect(),
+    )
 }

@@ -14,6 +14,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::guarantee::Guarantee;
+use crate::planner::Planner;
 
 /// The areas, in the order in which plans and reports show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -67,4 +68,17 @@ pub fn guarantees() -> impl Iterator<Item = &'static Guarantee> {
     .into_iter()
     .flatten()
     .copied()
+}
+
+/// Plans all areas, in their order.
+pub(crate) fn plan(planner: &mut Planner<'_>) {
+    let policy = planner.policy;
+    policy.filesystem.plan(planner);
+    policy.network.plan(planner);
+    policy.processes.plan(planner);
+    policy.ipc.plan(planner);
+    policy.privileges.plan(planner);
+    policy.syscalls.plan(planner);
+    policy.resources.plan(planner);
+    policy.secrets.plan(planner);
 }

@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 
+use sandboxed_systemd::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
 use crate::guarantee::Guarantee;
+use crate::planner::{Mechanism, Planner, guarantee};
 
 /// Which privileges the service has. By default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -193,4 +195,103 @@ guarantees! { Privileges;
         "cannot change the host's name";
     COMMANDS_CONFINED = "commands-confined", "/privileges/privilegedCommands",
         "has no command of its unit run outside of the sandbox";
+}
+
+impl Privileges {
+    /// Plans this area.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        self.user(planner);
+        let names: Vec<&str> = self.capabilities.iter().map(|capability| capability.name()).collect();
+        let set = || (!names.is_empty()).then(|| Value::words(names.iter().copied()));
+        guarantee(&NO_CAPABILITIES)
+            .by(Mechanism::service("CapabilityBoundingSet", set()).and("AmbientCapabilities", set()))
+            .except(names.iter().map(|&name| name.to_owned()))
+            .keep(planner);
+        guarantee(&NO_NEW_PRIVILEGES)
+            .by(Mechanism::service("NoNewPrivileges", Value::Bool(true))
+                .and("SecureBits", Value::word("noroot noroot-locked")))
+            .keep(planner);
+        // In a user namespace of its own the service has its capabilities over that namespace only.
+        let outside = (!self.capabilities.is_empty())
+            .then(|| "the policy gives capabilities, which a user namespace would make worthless".to_owned());
+        guarantee(&USERS_MAPPED)
+            .by(Mechanism::service("PrivateUsers", Value::Bool(true)).unless(outside))
+            .keep(planner);
+        guarantee(&NO_SETUID_FILES)
+            .by(Mechanism::service("RestrictSUIDSGID", Value::Bool(true)))
+            .keep(planner);
+        let kinds: Vec<&str> = self.namespaces.iter().map(|kind| kind.name()).collect();
+        let restrict = if kinds.is_empty() { Value::Bool(true) } else { Value::allow(kinds.iter().copied()) };
+        guarantee(&NO_NAMESPACES)
+            .by(Mechanism::service("RestrictNamespaces", restrict))
+            .except(kinds.iter().map(|&kind| kind.to_owned()))
+            .keep(planner);
+        kernel(planner);
+        self.commands(planner);
+    }
+
+    fn user(&self, planner: &mut Planner<'_>) {
+        if self.dynamic_user {
+            guarantee(&USER_UNPRIVILEGED)
+                .by(Mechanism::service("DynamicUser", Value::Bool(true)))
+                .keep(planner);
+            return;
+        }
+        let root = planner.base.iter().find(|unit| unit.runs_as_root()).map(|unit| {
+            format!("{} runs as root; give the unit a `User=`, or set `privileges.dynamicUser`", unit.name)
+        });
+        let unknown = planner.base.is_empty();
+        let mechanism = Mechanism::named("the unit's own user").unless(root);
+        let mechanism = if unknown {
+            mechanism.leaves_open("the unit was not read: this holds if it has a `User=` other than root")
+        } else {
+            mechanism
+        };
+        guarantee(&USER_UNPRIVILEGED).by(mechanism).keep(planner);
+    }
+
+    /// Commands with `+`, `!` and `!!` run outside of the sandbox.
+    fn commands(&self, planner: &mut Planner<'_>) {
+        let outside: Vec<String> =
+            planner.base.iter().flat_map(crate::unit::Unit::privileged_commands).collect();
+        let named = outside.join(", ");
+        let mechanism = match self.privileged_commands {
+            _ if planner.base.is_empty() => Mechanism::named("not examined")
+                .leaves_open("the unit was not read: commands with `+` or `!` in front would run outside of the sandbox"),
+            _ if outside.is_empty() => Mechanism::named("the unit has no such command"),
+            PrivilegedCommands::Refuse => Mechanism::named("none").unless(Some(format!(
+                "the unit has commands that run outside of every restriction: {named}; set `privileges.privilegedCommands`"
+            ))),
+            PrivilegedCommands::Confine => Mechanism::named(format!("their prefixes are taken away: {named}")),
+            PrivilegedCommands::Keep => Mechanism::named("nothing")
+                .leaves_open(format!("the policy lets these run outside of the sandbox: {named}")),
+        };
+        let confine = self.privileged_commands == PrivilegedCommands::Confine;
+        if guarantee(&COMMANDS_CONFINED).by(mechanism).keep(planner) && confine {
+            for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
+                base.confine(&mut unit.settings);
+            }
+        }
+    }
+}
+
+/// The guarantees about the kernel and the machine as a whole, each a directive of systemd.exec(5).
+fn kernel(planner: &mut Planner<'_>) {
+    let yes = || Value::Bool(true);
+    let one =
+        |planner: &mut Planner<'_>, promised, mechanism| guarantee(promised).by(mechanism).keep(planner);
+    one(planner, &NO_REALTIME, Mechanism::service("RestrictRealtime", yes()));
+    one(planner, &PERSONALITY_LOCKED, Mechanism::service("LockPersonality", yes()));
+    one(planner, &KERNEL_TUNABLES_READ_ONLY, Mechanism::service("ProtectKernelTunables", yes()));
+    one(planner, &KERNEL_MODULES_CLOSED, Mechanism::service("ProtectKernelModules", yes()));
+    one(planner, &KERNEL_LOG_CLOSED, Mechanism::service("ProtectKernelLogs", yes()));
+    guarantee(&CONTROL_GROUPS_READ_ONLY)
+        .by(Mechanism::service("ProtectControlGroups", Value::word("strict")))
+        .or(Mechanism::service("ProtectControlGroups", yes()))
+        .keep(planner);
+    one(planner, &CLOCK_UNCHANGED, Mechanism::service("ProtectClock", yes()));
+    guarantee(&HOSTNAME_UNCHANGED)
+        .by(Mechanism::service("ProtectHostname", Value::word("private")))
+        .or(Mechanism::service("ProtectHostname", yes()))
+        .keep(planner);
 }

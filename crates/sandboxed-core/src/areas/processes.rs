@@ -2,12 +2,14 @@
 //!
 //! systemd.exec(5), `ProtectProc=`; pid_namespaces(7).
 
+use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
 use crate::guarantee::Guarantee;
+use crate::planner::{Mechanism, Planner, guarantee};
 
 /// What the service sees of other processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,4 +44,32 @@ guarantees! { Processes;
         "cannot signal, trace or slow down other processes of the machine";
     KERNEL_INFORMATION_HIDDEN = "kernel-information-hidden", "/processes/proc",
         "cannot read what /proc tells of the machine beside its own processes";
+}
+
+impl Processes {
+    /// Plans this area.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        // `hidepid` has no effect on root, nor on those who may trace others (systemd.exec(5), ProtectProc=).
+        let powerful = planner
+            .policy
+            .privileges
+            .capabilities
+            .iter()
+            .any(|capability| capability.name() == "CAP_SYS_PTRACE")
+            .then(|| "the policy gives CAP_SYS_PTRACE, which sees every process".to_owned());
+        guarantee(&PROCESSES_HIDDEN)
+            .by(Mechanism::service("ProtectProc", Value::word("invisible")).unless(powerful))
+            .keep(planner);
+        guarantee(&PROCESSES_UNTOUCHED)
+            .by(Mechanism::service("PrivateUsers", Value::Bool(true))
+                .summary("a user namespace in which no other user exists")
+                .leaves_open("processes of the same user outside of the service can be signalled by number"))
+            .keep(planner);
+        let all = match self.proc {
+            Proc::Pid => Mechanism::service("ProcSubset", Value::word("pid")),
+            Proc::All => Mechanism::named("nothing")
+                .leaves_open("the policy shows the service the kernel's files in /proc"),
+        };
+        guarantee(&KERNEL_INFORMATION_HIDDEN).by(all).keep(planner);
+    }
 }

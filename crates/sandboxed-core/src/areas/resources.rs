@@ -2,13 +2,16 @@
 //!
 //! systemd.resource-control(5); setrlimit(2).
 
+use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
+use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
 use crate::number::integer;
+use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::policy::present;
 use crate::scalar::Memory;
 
@@ -33,7 +36,7 @@ pub struct Resources {
     pub cpu_weight: u64,
     /// The most processor time that the service may use, in percent of one processor.
     #[serde(deserialize_with = "quota", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u64", title = "Processor limit", range(min = 1, max = 1_000_000), extend("x-guarantee" = "processors-shared", "examples" = [150]))]
+    #[schemars(with = "u64", title = "Processor limit", range(min = 1, max = 65_535), extend("x-guarantee" = "processors-shared", "examples" = [150]))]
     pub cpu_quota: Option<u64>,
     /// The service's share of the disks when others want them too. Services have 100 where nothing else is said.
     #[schemars(title = "Input and output weight", range(min = 1, max = 10000), extend("x-guarantee" = "disks-shared"))]
@@ -81,7 +84,7 @@ fn quota<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64
     struct Quota(u64);
     impl<'de> Deserialize<'de> for Quota {
         fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            integer(deserializer, 1, 1_000_000).map(Quota)
+            integer(deserializer, 1, 65_535).map(Quota)
         }
     }
     present::<D, Quota>(deserializer).map(|quota| quota.map(|Quota(percent)| percent))
@@ -100,4 +103,64 @@ guarantees! { Resources;
         "cannot exhaust the machine's open files";
     NO_CORE_DUMPS = "no-core-dumps", "/resources/coreDumps",
         "cannot make the machine's core dump handler work for it";
+}
+
+impl Resources {
+    /// Plans this area. What a slice can limit is limited there, for all processes of the service together.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        if self.memory.as_str() == "0" || self.memory.as_str() == "0%" {
+            let reason = "a service cannot run without memory".to_owned();
+            let help = "name an amount, such as `512M`".to_owned();
+            planner.find(Finding::new(Kind::Conflict { reason, help }, "/resources/memory"));
+        }
+        let limits = Mechanism::slice("MemoryMax", amount(&self.memory))
+            .and_slice("MemorySwapMax", amount(&self.swap));
+        let unlimited = self.memory.as_str() == "infinity";
+        let limits =
+            if unlimited { limits.leaves_open("the policy sets no limit to its memory") } else { limits };
+        guarantee(&MEMORY_LIMITED).by(limits).keep(planner);
+        guarantee(&TASKS_LIMITED).by(Mechanism::slice("TasksMax", Value::Number(self.tasks))).keep(planner);
+        let mut shares = Mechanism::slice("CPUWeight", Value::Number(self.cpu_weight));
+        if let Some(quota) = self.cpu_quota {
+            shares = shares.and_slice("CPUQuota", percent(quota));
+        }
+        guarantee(&PROCESSORS_SHARED).by(shares).keep(planner);
+        guarantee(&DISKS_SHARED)
+            .by(Mechanism::slice("IOWeight", Value::Number(self.io_weight)))
+            .keep(planner);
+        guarantee(&OPEN_FILES_LIMITED)
+            .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)))
+            .keep(planner);
+        let dumps = if self.core_dumps {
+            Mechanism::named("nothing").leaves_open("the policy lets the service leave core dumps")
+        } else {
+            Mechanism::service("LimitCORE", Value::Number(0))
+        };
+        guarantee(&NO_CORE_DUMPS).by(dumps).keep(planner);
+    }
+}
+
+/// An amount of memory as systemd takes it.
+fn amount(memory: &Memory) -> Value {
+    let text = memory.as_str();
+    if text == "infinity" {
+        return Value::Infinity;
+    }
+    if let Some(share) = text.strip_suffix('%').and_then(|share| share.parse().ok()) {
+        return Value::Percent(share);
+    }
+    let unit = match text.chars().last() {
+        Some('K') => 1 << 10,
+        Some('M') => 1 << 20,
+        Some('G') => 1 << 30,
+        Some('T') => 1_u64 << 40,
+        _ => 1,
+    };
+    // The type's pattern has fifteen digits at the most.
+    let count: u64 = text.trim_end_matches(['K', 'M', 'G', 'T']).parse().unwrap_or(u64::MAX);
+    Value::Bytes(count.saturating_mul(unit))
+}
+
+fn percent(share: u64) -> Value {
+    Value::Percent(u16::try_from(share).unwrap_or(u16::MAX))
 }

@@ -4,12 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
+use crate::diagnostic::Kind;
+use crate::document::escape;
 use crate::guarantee::Guarantee;
+use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::scalar::{CredentialName, HostPath};
 
 /// Secrets that systemd hands to the service as credentials: files that only its units can read, below
@@ -29,4 +33,43 @@ pub struct Secrets {
 guarantees! { Secrets;
     SECRETS_UNSHARED = "secrets-unshared", "/secrets/credentials",
         "cannot read a secret of the machine that the policy does not hand it";
+}
+
+impl Secrets {
+    /// Plans this area.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        for (map, entries) in [("credentials", &self.credentials), ("encrypted", &self.encrypted)] {
+            for (name, source) in entries.iter().filter(|(_, source)| source.is_optional()) {
+                let reason = format!(
+                    "the file of the credential `{name}` cannot be optional: systemd has no way to say so"
+                );
+                let help = format!("write `{}`", source.path());
+                let field = format!("/secrets/{map}/{}", escape(name.as_str()));
+                planner.find(Finding::new(Kind::Conflict { reason, help }, field));
+            }
+        }
+        for name in self.encrypted.keys().filter(|name| self.credentials.contains_key(name)) {
+            let reason = format!("the credential `{name}` is given twice, plain and encrypted");
+            let help = "keep one of them".to_owned();
+            let field = |map: &str| format!("/secrets/{map}/{}", escape(name.as_str()));
+            let finding = Finding::new(Kind::Conflict { reason, help }, field("encrypted"));
+            planner.find(finding.related(field("credentials"), "given in the clear here"));
+        }
+        let mut mechanism =
+            Mechanism::named("credentials that systemd hands to the units of the service alone");
+        if !self.credentials.is_empty() {
+            mechanism = mechanism.and("LoadCredential", Value::Credentials(loads(&self.credentials)));
+        }
+        if !self.encrypted.is_empty() {
+            mechanism = mechanism.and("LoadCredentialEncrypted", Value::Credentials(loads(&self.encrypted)));
+        }
+        guarantee(&SECRETS_UNSHARED)
+            .by(mechanism)
+            .except(self.credentials.keys().chain(self.encrypted.keys()).map(ToString::to_string))
+            .keep(planner);
+    }
+}
+
+fn loads(credentials: &BTreeMap<CredentialName, HostPath>) -> Vec<(String, AbsPath)> {
+    credentials.iter().filter_map(|(name, source)| Some((name.to_string(), path(source)?))).collect()
 }

@@ -2,12 +2,14 @@
 //!
 //! systemd.exec(5), section SYSTEM CALL FILTERING; seccomp(2).
 
+use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
 use crate::guarantee::Guarantee;
+use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::SystemCall;
 
 /// Which system calls the service may make. Others fail with `EPERM`.
@@ -81,4 +83,26 @@ guarantees! { Syscalls;
         "cannot make system calls of another architecture";
     NO_WRITE_EXECUTE = "no-write-execute", "",
         "cannot make memory executable that it can write";
+}
+
+impl Syscalls {
+    /// Plans this area.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        // The first list decides the kind: what it allows is all there is, the second takes from it and the third puts
+        // back (systemd.exec(5), SystemCallFilter=).
+        let names = |calls: &[SystemCall]| calls.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let filter =
+            Value::Filter { allow: names(&self.allow), deny: names(&self.deny), except: names(&self.except) };
+        guarantee(&SYSTEM_CALLS_LIMITED)
+            .by(Mechanism::service("SystemCallFilter", filter)
+                .and("SystemCallErrorNumber", Value::word("EPERM")))
+            .except(names(&self.except))
+            .keep(planner);
+        guarantee(&NATIVE_SYSTEM_CALLS)
+            .by(Mechanism::service("SystemCallArchitectures", Value::words(["native"])))
+            .keep(planner);
+        guarantee(&NO_WRITE_EXECUTE)
+            .by(Mechanism::service("MemoryDenyWriteExecute", Value::Bool(true)))
+            .keep(planner);
+    }
 }

@@ -1,0 +1,92 @@
+//! What plans become: files, as they go under /etc.
+
+mod nft;
+mod report;
+mod unit;
+
+use std::collections::BTreeMap;
+
+use sandboxed_systemd::unit::WriteError;
+use sandboxed_systemd::value::ValueError;
+
+use crate::plan::Plan;
+
+pub use report::{Report, SandboxReport};
+
+/// Files by their path below the output folder.
+pub type Artifacts = BTreeMap<String, String>;
+
+/// Why artifacts cannot be written. The types of the policy rule most of it out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EmitError {
+    /// A directive or value that systemd does not take.
+    #[error(transparent)]
+    Unit(#[from] WriteError),
+    /// A path that systemd does not take.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A name that systemd does not take.
+    #[error(transparent)]
+    Name(#[from] sandboxed_systemd::name::InvalidName),
+    /// A name that netfilter does not take.
+    #[error(transparent)]
+    Netfilter(#[from] sandboxed_netfilter::name::NameError),
+    /// The target does not say where a program is.
+    #[error("the target does not say where `{0}` is")]
+    Program(&'static str),
+    /// Two sandboxes on one machine that cannot both be.
+    #[error("the sandboxes `{first}` and `{second}` both {what}")]
+    Twice {
+        /// The first.
+        first: String,
+        /// The second.
+        second: String,
+        /// What both do.
+        what: String,
+    },
+}
+
+/// The files of all sandboxes of a machine.
+///
+/// # Errors
+/// If something cannot be written for systemd or netfilter, or if two sandboxes share a name or a unit.
+pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
+    distinct(plans)?;
+    let mut files = Artifacts::new();
+    for plan in plans {
+        unit::emit(plan, &mut files)?;
+        nft::emit(plan, &mut files)?;
+        if let Some(text) = &plan.resolv_conf {
+            files.insert(resolv_conf(plan), text.clone());
+        }
+    }
+    if let Some(table) = nft::table(plans) {
+        files.insert("nftables/sandboxed.nft".to_owned(), table);
+    }
+    files.insert("plan.json".to_owned(), Report::new(plans).to_text());
+    Ok(files)
+}
+
+/// Where the service's own resolv.conf goes, below the output folder.
+pub(crate) fn resolv_conf(plan: &Plan) -> String {
+    format!("sandboxed/{}/resolv.conf", plan.name)
+}
+
+/// No name and no unit twice.
+fn distinct(plans: &[Plan]) -> Result<(), EmitError> {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    for plan in plans {
+        let units = plan.units.iter().map(|unit| &unit.name).chain(&plan.sockets);
+        let claims = units.map(|unit| format!("sandbox {}", unit.as_str()));
+        for claim in claims.chain([format!("have the name {}", plan.name)]) {
+            if let Some(first) = names.insert(claim.clone(), &plan.name) {
+                return Err(EmitError::Twice {
+                    first: first.to_owned(),
+                    second: plan.name.clone(),
+                    what: claim,
+                });
+            }
+        }
+    }
+    Ok(())
+}

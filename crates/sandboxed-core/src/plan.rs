@@ -1,0 +1,217 @@
+//! The plan: what is guaranteed, by which mechanism, and what stays open. Pure data, from which everything is emitted.
+
+use std::collections::BTreeMap;
+
+use sandboxed_netfilter::filter::Service as FilteredService;
+use sandboxed_systemd::directive::Section;
+use sandboxed_systemd::name::UnitName;
+use sandboxed_systemd::value::Value;
+use serde::Serialize;
+
+use crate::areas::AreaName;
+use crate::guarantee::Guarantee;
+use crate::resolve::Resolved;
+use crate::target::Target;
+
+/// What is guaranteed for one sandbox on one target, and how.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The name of the sandbox.
+    pub name: String,
+    /// What the service is, for people.
+    pub description: Option<String>,
+    /// The target.
+    pub target: Target,
+    /// The slice that all processes of the service are in.
+    pub slice: UnitName,
+    /// The units of the service.
+    pub units: Vec<UnitPlan>,
+    /// The socket units of the service.
+    pub sockets: Vec<UnitName>,
+    /// Directives for every unit of the service.
+    pub service: Settings,
+    /// Directives for the slice.
+    pub slice_settings: Settings,
+    /// Directives for the socket units.
+    pub socket_settings: Settings,
+    /// The filter, where the mode asks for one.
+    pub filter: Option<Filter>,
+    /// The empty directory that becomes the service's root, where it has one of its own.
+    pub root: Option<String>,
+    /// The service's own resolv.conf, where it has one.
+    pub resolv_conf: Option<String>,
+    /// What became of each guarantee, in the order of the areas.
+    pub outcomes: Vec<Outcome>,
+    /// What should be known beside.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// A plan that has nothing in it yet.
+    pub(crate) fn new(
+        resolved: &Resolved,
+        target: &Target,
+        slice: UnitName,
+        units: Vec<UnitName>,
+        sockets: Vec<UnitName>,
+    ) -> Self {
+        Self {
+            name: resolved.name.clone(),
+            description: resolved.policy.description.clone(),
+            target: target.clone(),
+            slice,
+            units: units.into_iter().map(|name| UnitPlan { name, settings: Settings::default() }).collect(),
+            sockets,
+            service: Settings::default(),
+            slice_settings: Settings::default(),
+            socket_settings: Settings::default(),
+            filter: None,
+            root: None,
+            resolv_conf: None,
+            outcomes: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// What one unit of the service needs beside what all of them share.
+#[derive(Clone, Debug)]
+pub struct UnitPlan {
+    /// The unit.
+    pub name: UnitName,
+    /// Directives for this unit alone.
+    pub settings: Settings,
+}
+
+/// The packet filter of a sandbox.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// The service's chains and map elements.
+    pub service: FilteredService,
+    /// Whether the table needs its input hook.
+    pub inbound: bool,
+    /// Whether a rule switches connection tracking on.
+    pub conntrack: bool,
+}
+
+/// Directives with their values, each given once.
+#[derive(Clone, Debug, Default)]
+pub struct Settings(Vec<Setting>);
+
+/// A directive with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The section.
+    pub section: Section,
+    /// The directive's name.
+    pub name: &'static str,
+    /// Its full value; an empty list where `None`.
+    pub value: Option<Value>,
+    /// The guarantees it serves, by id.
+    pub serves: Vec<&'static str>,
+}
+
+impl Settings {
+    /// All of them, in the order in which they were planned.
+    pub fn iter(&self) -> impl Iterator<Item = &Setting> {
+        self.0.iter()
+    }
+
+    /// The setting of a directive.
+    pub fn get(&self, section: Section, name: &str) -> Option<&Setting> {
+        self.0.iter().find(|setting| setting.section == section && setting.name == name)
+    }
+
+    /// Sets a directive, in the place of what was planned for it before.
+    pub(crate) fn put(&mut self, setting: Setting) {
+        self.0.retain(|known| known.section != setting.section || known.name != setting.name);
+        self.0.push(setting);
+    }
+
+    /// Adds a setting. A list that is there already is lengthened; a scalar stays, and has to be the same.
+    pub(crate) fn add(&mut self, setting: Setting) {
+        let known =
+            self.0.iter_mut().find(|known| known.section == setting.section && known.name == setting.name);
+        let Some(known) = known else {
+            self.0.push(setting);
+            return;
+        };
+        for id in setting.serves {
+            if !known.serves.contains(&id) {
+                known.serves.push(id);
+            }
+        }
+        match (&mut known.value, setting.value) {
+            (Some(Value::Binds(have)), Some(Value::Binds(more))) => union(have, more),
+            (Some(Value::Paths(have)), Some(Value::Paths(more))) => union(have, more),
+            (Some(Value::TmpFs(have)), Some(Value::TmpFs(more))) => union(have, more),
+            (Some(Value::Words(have)), Some(Value::Words(more)))
+            | (Some(Value::Allow(have)), Some(Value::Allow(more)))
+            | (Some(Value::Deny(have)), Some(Value::Deny(more))) => union(have, more),
+            (Some(Value::UnitNames(have)), Some(Value::UnitNames(more))) => union(have, more),
+            (have @ None, value) => *have = value,
+            (_, None) => {}
+            (have, value) => {
+                debug_assert!(*have == value, "{} is planned twice: {have:?}, {value:?}", known.name);
+            }
+        }
+    }
+}
+
+fn union<T: PartialEq>(have: &mut Vec<T>, more: Vec<T>) {
+    for item in more {
+        if !have.contains(&item) {
+            have.push(item);
+        }
+    }
+}
+
+/// What became of a guarantee.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// Its id.
+    pub guarantee: &'static str,
+    /// Its area.
+    pub area: AreaName,
+    /// Its sentence.
+    pub promise: &'static str,
+    /// What became of it.
+    #[serde(flatten)]
+    pub status: Status,
+}
+
+impl Outcome {
+    pub(crate) fn new(guarantee: &'static Guarantee, status: Status) -> Self {
+        Self { guarantee: guarantee.id, area: guarantee.area, promise: guarantee.promise, status }
+    }
+}
+
+/// What became of a guarantee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Status {
+    /// It holds.
+    Kept {
+        /// By what.
+        mechanism: String,
+        /// The directives, as the units have them.
+        directives: BTreeMap<&'static str, String>,
+        /// What the policy opens all the same.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        exceptions: Vec<String>,
+    },
+    /// It holds in part; the rest is named.
+    Weak {
+        /// By what.
+        mechanism: String,
+        /// The directives, as the units have them.
+        directives: BTreeMap<&'static str, String>,
+        /// What stays open, and why.
+        weakness: String,
+    },
+    /// The policy does without it.
+    Waived {
+        /// The policy's reason.
+        reason: String,
+    },
+}

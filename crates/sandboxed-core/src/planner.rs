@@ -1,0 +1,250 @@
+//! How a plan is made: area by area, guarantee by guarantee, the best mechanism that the target has.
+
+use std::collections::BTreeMap;
+
+use sandboxed_systemd::directive::{self, Section};
+use sandboxed_systemd::value::{AbsPath, Value};
+
+use crate::diagnostic::Kind;
+use crate::guarantee::Guarantee;
+use crate::plan::{Outcome, Plan, Setting, Status};
+use crate::policy::Policy;
+use crate::scalar::HostPath;
+use crate::target::{Kernel, Target};
+use crate::unit::Unit;
+
+/// A remark or error that planning finds, with the policy fields that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: Kind,
+    /// The field, as a JSON pointer.
+    pub field: String,
+    /// Other fields that belong to it, each with a remark.
+    pub related: Vec<(String, String)>,
+}
+
+impl Finding {
+    pub(crate) fn new(kind: Kind, field: impl Into<String>) -> Self {
+        Self { kind, field: field.into(), related: Vec::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn related(mut self, field: impl Into<String>, remark: impl Into<String>) -> Self {
+        self.related.push((field.into(), remark.into()));
+        self
+    }
+}
+
+/// What the areas plan with.
+pub struct Planner<'a> {
+    /// The resolved policy.
+    pub policy: &'a Policy,
+    /// The target.
+    pub target: &'a Target,
+    /// What is known of the units; empty where they were not given.
+    pub base: &'a [Unit],
+    /// The store paths that make up the root, on NixOS.
+    pub closure: Option<&'a [HostPath]>,
+    /// The plan so far.
+    pub plan: Plan,
+    /// What was found so far.
+    pub findings: Vec<Finding>,
+}
+
+impl Planner<'_> {
+    /// Adds a finding.
+    pub(crate) fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Whether the policy does without this guarantee.
+    pub(crate) fn waives(&self, guarantee: &'static Guarantee) -> bool {
+        self.policy.accept.reason(guarantee).is_some()
+    }
+}
+
+/// Starts to plan a guarantee.
+pub(crate) fn guarantee(guarantee: &'static Guarantee) -> Choice {
+    Choice { guarantee, mechanisms: Vec::new(), exceptions: Vec::new() }
+}
+
+/// One way to keep a guarantee.
+#[derive(Debug)]
+pub(crate) struct Mechanism {
+    summary: String,
+    settings: Vec<Setting>,
+    kernel: Option<Kernel>,
+    unless: Option<String>,
+    weakness: Option<String>,
+}
+
+impl Mechanism {
+    /// A mechanism that needs no directive of its own, or has those that other guarantees have set.
+    pub(crate) fn named(summary: impl Into<String>) -> Self {
+        Self { summary: summary.into(), settings: Vec::new(), kernel: None, unless: None, weakness: None }
+    }
+
+    /// A directive of the service; `None` empties a list.
+    pub(crate) fn service(name: &'static str, value: impl Into<Option<Value>>) -> Self {
+        Self::named(String::new()).and(name, value)
+    }
+
+    /// A directive of the slice.
+    pub(crate) fn slice(name: &'static str, value: Value) -> Self {
+        let setting = Setting { section: Section::Slice, name, value: Some(value), serves: Vec::new() };
+        Self { settings: vec![setting], ..Self::named(String::new()) }
+    }
+
+    /// And a further directive of the service.
+    pub(crate) fn and(mut self, name: &'static str, value: impl Into<Option<Value>>) -> Self {
+        self.settings.push(Setting {
+            section: Section::Service,
+            name,
+            value: value.into(),
+            serves: Vec::new(),
+        });
+        self
+    }
+
+    /// And a further directive of the slice.
+    pub(crate) fn and_slice(mut self, name: &'static str, value: Value) -> Self {
+        self.settings.push(Setting { section: Section::Slice, name, value: Some(value), serves: Vec::new() });
+        self
+    }
+
+    /// In words, where the directives do not say it.
+    pub(crate) fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = summary.into();
+        self
+    }
+
+    /// Only on this kernel or a newer one.
+    pub(crate) fn since_kernel(mut self, kernel: Kernel) -> Self {
+        self.kernel = Some(kernel);
+        self
+    }
+
+    /// Not where there is a reason against it.
+    pub(crate) fn unless(mut self, reason: Option<String>) -> Self {
+        self.unless = self.unless.or(reason);
+        self
+    }
+
+    /// What it leaves open.
+    pub(crate) fn leaves_open(mut self, weakness: impl Into<String>) -> Self {
+        self.weakness = Some(weakness.into());
+        self
+    }
+
+    /// Why the target does not have it, if it does not.
+    fn missing(&self, target: &Target) -> Option<String> {
+        if let Some(reason) = &self.unless {
+            return Some(reason.clone());
+        }
+        if let Some(kernel) = self.kernel.filter(|kernel| *kernel > target.kernel) {
+            return Some(format!("{} needs Linux {kernel}", self.summary));
+        }
+        self.settings.iter().find_map(|setting| {
+            let Some(directive) = directive::lookup(setting.section, setting.name) else {
+                return Some(format!("systemd has no {}=", setting.name));
+            };
+            if !directive.known_to(target.systemd) {
+                let since = directive.since.map(|version| version.to_string()).unwrap_or_default();
+                return Some(format!("{}= needs systemd {since}", setting.name));
+            }
+            let Some(Value::Word(word)) = &setting.value else { return None };
+            let since = directive::value_since(setting.name, word)?;
+            (since > target.systemd).then(|| format!("{}={word} needs systemd {since}", setting.name))
+        })
+    }
+
+    fn describe(&self) -> String {
+        if self.summary.is_empty() {
+            let names: Vec<String> =
+                self.settings.iter().map(|setting| format!("{}=", setting.name)).collect();
+            names.join(", ")
+        } else {
+            self.summary.clone()
+        }
+    }
+}
+
+/// The mechanisms for a guarantee, in order of preference.
+#[derive(Debug)]
+#[must_use = "a guarantee is planned by `keep`"]
+pub(crate) struct Choice {
+    guarantee: &'static Guarantee,
+    mechanisms: Vec<Mechanism>,
+    exceptions: Vec<String>,
+}
+
+impl Choice {
+    /// By this mechanism.
+    pub(crate) fn by(mut self, mechanism: Mechanism) -> Self {
+        self.mechanisms.push(mechanism);
+        self
+    }
+
+    /// Or, where the target does not have what came before, by this one.
+    pub(crate) fn or(self, mechanism: Mechanism) -> Self {
+        self.by(mechanism)
+    }
+
+    /// What the policy opens all the same.
+    pub(crate) fn except(mut self, exceptions: impl IntoIterator<Item = String>) -> Self {
+        self.exceptions.extend(exceptions);
+        self
+    }
+
+    /// Chooses the first mechanism that the target has. Where it has none the guarantee is refused, unless the policy does
+    /// without it. Says whether the guarantee holds, at least in part.
+    pub(crate) fn keep(self, planner: &mut Planner<'_>) -> bool {
+        let guarantee = self.guarantee;
+        if let Some(reason) = planner.policy.accept.reason(guarantee) {
+            let status = Status::Waived { reason: reason.to_string() };
+            planner.plan.outcomes.push(Outcome::new(guarantee, status));
+            return false;
+        }
+        let mut missing = Vec::new();
+        for mechanism in self.mechanisms {
+            if let Some(reason) = mechanism.missing(planner.target) {
+                missing.push(reason);
+                continue;
+            }
+            let mechanism_text = mechanism.describe();
+            let mut directives = BTreeMap::new();
+            for setting in mechanism.settings {
+                directives.insert(setting.name, shown(&setting));
+                let setting = Setting { serves: vec![guarantee.id], ..setting };
+                match setting.section {
+                    Section::Slice => planner.plan.slice_settings.add(setting),
+                    _ => planner.plan.service.add(setting),
+                }
+            }
+            let status = match mechanism.weakness {
+                None => Status::Kept { mechanism: mechanism_text, directives, exceptions: self.exceptions },
+                Some(weakness) => Status::Weak { mechanism: mechanism_text, directives, weakness },
+            };
+            planner.plan.outcomes.push(Outcome::new(guarantee, status));
+            return true;
+        }
+        let reason = missing.join("; ");
+        planner.find(Finding::new(Kind::TargetCannot { guarantee, reason }, guarantee.field));
+        false
+    }
+}
+
+/// The value of a setting as the unit will have it.
+fn shown(setting: &Setting) -> String {
+    let directive = directive::lookup(setting.section, setting.name);
+    match (&setting.value, directive) {
+        (Some(value), Some(directive)) => value.assignments(directive).unwrap_or_default().join(" "),
+        _ => String::new(),
+    }
+}
+
+/// The path of a policy's path. The type of the policy accepts no path that systemd would not.
+pub(crate) fn path(path: &HostPath) -> Option<AbsPath> {
+    AbsPath::new(path.path()).ok()
+}

@@ -1,0 +1,32 @@
+//! The artifacts of the shipped presets, as snapshots; and what holds for all of them.
+
+use sandboxed_core::emit::artifacts;
+use sandboxed_core::preset::PRESETS;
+use sandboxed_core::resolve::{Resolved, Surroundings};
+use sandboxed_core::target::Target;
+
+fn emitted(preset: &str, target: &str) -> sandboxed_core::emit::Artifacts {
+    let preset = PRESETS.iter().find(|known| known.name == preset).unwrap();
+    let resolved = Resolved::preset(preset).unwrap();
+    let target: Target = target.parse().unwrap();
+    let (plan, findings) = resolved.plan(&target, Surroundings::default()).unwrap();
+    assert_eq!(findings, []);
+    artifacts(&[plan]).unwrap()
+}
+
+#[test]
+fn artifacts_of_presets() {
+    for preset in &PRESETS {
+        for target in ["debian-12", "debian-13"] {
+            let files = emitted(preset.name, target);
+            let text: String =
+                files.iter().flat_map(|(path, text)| ["==> ", path, "\n", text, "\n"]).collect();
+            insta::assert_snapshot!(format!("{}-{target}", preset.name), text);
+        }
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    assert_eq!(emitted("synapse", "debian-13"), emitted("synapse", "debian-13"));
+}
