@@ -55,6 +55,13 @@ fn read<Row: for<'de> Deserialize<'de>>(table: &str) -> Result<Vec<Row>, Box<dyn
     Ok(serde_json::from_str(&fs::read_to_string(path)?)?)
 }
 
+/// The constant in `src/directive/parser.rs` that describes a parser.
+fn constant(directive: &str, parser: &str) -> String {
+    let name = parser.to_uppercase();
+    // Asserts share their parsers with conditions, but fill a list of their own.
+    if directive.starts_with("Assert") { name.replace("CONDITION", "ASSERT") } else { name }
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let parsers: BTreeMap<(String, String), String> =
@@ -66,16 +73,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut directives = read::<Documented>("directives")?;
     directives.sort_by(|a, b| (&a.section, &a.name).cmp(&(&b.section, &b.name)));
+    let documented: BTreeSet<(String, String)> =
+        directives.iter().map(|row| (row.section.clone(), row.name.clone())).collect();
     let mut code = String::new();
 
     writeln!(code, "static DIRECTIVES: [Directive; {}] = [", directives.len())?;
     for Documented { section, name, manpage, since } in &directives {
         let parser = parsers
             .get(&(section.clone(), name.clone()))
-            .ok_or_else(|| format!("{section}.{name} has no row in systemd-parsers.json"))?
-            .to_uppercase();
-        // They share their parsers with conditions, but fill a list of their own.
-        let parser = if name.starts_with("Assert") { parser.replace("CONDITION", "ASSERT") } else { parser };
+            .ok_or_else(|| format!("{section}.{name} has no row in systemd-parsers.json"))?;
+        let parser = constant(name, parser);
         let since = since.map_or("None".to_owned(), |since| format!("Some(Version({since}))"));
         writeln!(
             code,
@@ -86,6 +93,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             writeln!(code, "FailMode {{ missing: {missing:?}, behaviour: {behaviour:?}, log: {log:?} }},")?;
         }
         writeln!(code, "] }},")?;
+    }
+    writeln!(code, "];")?;
+
+    // What systemd reads beside: sections without records, and what is kept for old units.
+    let others: Vec<_> = parsers.iter().filter(|(key, _)| !documented.contains(key)).collect();
+    writeln!(code, "static OTHERS: [(Section, &str, &Parser); {}] = [", others.len())?;
+    for ((section, name), parser) in others {
+        writeln!(code, "(Section::{section}, {name:?}, &parser::{}),", constant(name, parser))?;
     }
     writeln!(code, "];")?;
 

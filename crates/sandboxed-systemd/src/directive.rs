@@ -11,7 +11,7 @@ use std::fmt;
 pub use parser::{Group, Merge, Syntax, Takes};
 
 use crate::Version;
-use parser::Parser;
+pub(crate) use parser::Parser;
 
 include!(concat!(env!("OUT_DIR"), "/tables.rs"));
 
@@ -143,6 +143,15 @@ impl FailMode {
 pub fn lookup(section: Section, name: &str) -> Option<&'static Directive> {
     let index = DIRECTIVES.binary_search_by(|row| (row.section, row.name).cmp(&(section, name))).ok()?;
     DIRECTIVES.get(index)
+}
+
+/// How systemd reads a directive, documented or not; `None` when it does not know it.
+pub(crate) fn parser(section: Section, name: &str) -> Option<&'static Parser> {
+    if let Some(directive) = lookup(section, name) {
+        return Some(directive.parser);
+    }
+    let index = OTHERS.binary_search_by(|row| (row.0, row.1).cmp(&(section, name))).ok()?;
+    OTHERS.get(index).map(|row| row.2)
 }
 
 /// All directives, by section and name.

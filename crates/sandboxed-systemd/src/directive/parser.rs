@@ -49,6 +49,10 @@ pub enum Group {
     SetCredentials,
     /// `StandardInputText=` and `StandardInputData=`, systemd.exec(5).
     StandardInput,
+    /// All of `On…Sec=` and `OnCalendar=`, systemd.timer(5).
+    Timers,
+    /// All of `Path…=` and `DirectoryNotEmpty=`, systemd.path(5).
+    Watches,
 }
 
 /// How a value is spelled. systemd.syntax(7) speaks of one kind of quoting; its parsers know several.
@@ -103,12 +107,12 @@ pub enum Takes {
 
 /// What there is to know of a parser.
 #[derive(Debug)]
-pub(super) struct Parser {
-    pub(super) merge: Merge,
-    pub(super) syntax: Syntax,
+pub(crate) struct Parser {
+    pub(crate) merge: Merge,
+    pub(crate) syntax: Syntax,
     /// Whether specifiers are expanded.
     pub(super) specifiers: bool,
-    pub(super) takes: Takes,
+    pub(crate) takes: Takes,
 }
 
 macro_rules! parsers {
@@ -149,17 +153,19 @@ parsers! {
         SEC SEC_FIX_0 SERVICE_TIMEOUT SERVICE_TIMEOUT_ABORT UNSIGNED;
     Strict, Line, verbatim, Text: BPF_DELEGATE_ATTACHMENTS BPF_DELEGATE_COMMANDS BPF_DELEGATE_MAPS
         BPF_DELEGATE_PROGRAMS LOG_FACILITY LOG_LEVEL SIGNAL SOCKET_PROTOCOL SOCKET_TIMESTAMPING;
+    // The parser of what is ignored.
+    Strict, Line, verbatim, Text: WARN_COMPAT;
     Strict, Line, expands, Text: EXEC_INPUT EXEC_OUTPUT DEFAULT_INSTANCE;
-    Strict, Line, expands, Units: SOCKET_SERVICE UNIT_SLICE;
+    Strict, Line, expands, Units: SOCKET_SERVICE TRIGGER_UNIT UNIT_SLICE;
     Scalar, Line, verbatim, Figures: CONCURRENCY_MAX CPU_QUOTA EXEC_NICE EXEC_OOM_SCORE_ADJUST EXEC_QUOTA EXIT_STATUS
         MANAGED_OOM_MEM_PRESSURE_DURATION_SEC MANAGED_OOM_MEM_PRESSURE_LIMIT MEMORY_LIMIT SEC_DEF_INFINITY
-        TASKS_MAX TTY_SIZE;
+        SWAP_PRIORITY TASKS_MAX TTY_SIZE;
     Scalar, Line, verbatim, Text: CG_CPU_WEIGHT CG_WEIGHT DELEGATE_SUBGROUP EXEC_COREDUMP_FILTER
         EXEC_CPU_SCHED_POLICY EXEC_CPU_SCHED_PRIO EXEC_IO_CLASS EXEC_IO_PRIORITY EXEC_MOUNT_PROPAGATION_FLAG
         EXEC_ROOT_HASH EXEC_ROOT_HASH_SIG EXEC_SECURE_BITS IMAGE_POLICY IP_TOS NUMA_POLICY
         PERSONALITY STRING SYSCALL_ERRNO;
     Scalar, Line, expands, Text: BIND_NETWORK_INTERFACE BUS_NAME EXEC_APPARMOR_PROFILE EXEC_SELINUX_CONTEXT
-        EXEC_SMACK_PROCESS_LABEL FDNAME LOG_NAMESPACE PROTECT_HOSTNAME REBOOT_PARAMETER SOCKET_BINDTODEVICE
+        EXEC_SMACK_PROCESS_LABEL FDNAME LOG_NAMESPACE MOUNT_NODE PROTECT_HOSTNAME REBOOT_PARAMETER SOCKET_BINDTODEVICE
         UNIT_STRING_PRINTF USER_GROUP_COMPAT;
     Scalar, Line, expands, Paths: PID_FILE UNIT_PATH_PRINTF WORKING_DIRECTORY;
     Scalar, Images, expands, Text: ROOT_IMAGE_OPTIONS;
@@ -194,9 +200,11 @@ parsers! {
     Grouped(Group::SetCredentials), Credential, expands, Text: SET_CREDENTIAL;
     Grouped(Group::StandardInput), Line, expands, Text: EXEC_INPUT_TEXT;
     Grouped(Group::StandardInput), Line, verbatim, Text: EXEC_INPUT_DATA;
+    Grouped(Group::Timers), Line, expands, Text: TIMER;
+    Grouped(Group::Watches), Line, expands, Text: PATH_SPEC;
 
     Dependencies, BareWords, expands, Units: SERVICE_SOCKETS;
-    Dependencies, UnitNames, expands, Units: UNIT_DEPS;
+    Dependencies, UnitNames, expands, Units: OBSOLETE_UNIT_DEPS UNIT_DEPS;
     Dependencies, Words, expands, Paths: UNIT_MOUNTS_FOR;
 
     ExecList, Exec, expands, Text: EXEC;
@@ -211,6 +219,7 @@ parsers! {
 keywords! {
     Strict:
         BOOL ["yes" "no"]
+        JOB_MODE_ISOLATE ["yes" "no"]
         COLLECT_MODE ["inactive" "inactive-or-failed"]
         DEVICE_POLICY ["auto" "closed" "strict"]
         EMERGENCY_ACTION ["none" "exit" "exit-force" "reboot" "reboot-force" "reboot-immediate" "poweroff"

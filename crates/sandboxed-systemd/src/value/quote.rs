@@ -30,13 +30,8 @@ pub(super) fn word(text: &str, directive: &'static Directive) -> Result<String, 
     }
     match directive.syntax() {
         Syntax::Line => line(text),
-        Syntax::BareWords => bare(text),
-        Syntax::UnitNames => match text.chars().find(|&character| is_blank(character)) {
-            None => line(text),
-            Some(character) => {
-                Err(ValueError::Character { text: text.to_owned(), character, what: "the name of a unit" })
-            }
-        },
+        Syntax::BareWords => Ok(backslashed(&bare(text, "a word")?, |character| character == '\\')),
+        Syntax::UnitNames => line(&bare(text, "the name of a unit")?),
         Syntax::Words => quoted(text, ""),
         Syntax::EscapedWords => escaped(text),
         Syntax::RawWords => raw(text),
@@ -77,9 +72,14 @@ pub(crate) fn ends_in_escape(line: &str) -> bool {
     line.bytes().rev().take_while(|&byte| byte == b'\\').count() % 2 == 1
 }
 
-fn bare(text: &str) -> Result<String, ValueError> {
+/// A word that cannot be quoted. A backslash would take a blank into it, but blanks at the end of a line are
+/// stripped before that.
+fn bare(text: &str, what: &'static str) -> Result<String, ValueError> {
     no_control(text)?;
-    Ok(backslashed(text, |character| character == '\\' || is_blank(character)))
+    match text.chars().find(|&character| is_blank(character)) {
+        Some(character) => Err(ValueError::Character { text: text.to_owned(), character, what }),
+        None => Ok(text.to_owned()),
+    }
 }
 
 /// A word in double quotes if it needs them. `more` are characters that separate here besides blanks.
