@@ -5,6 +5,7 @@
 
 pub mod expression;
 pub mod filter;
+pub mod iptables;
 pub mod name;
 pub mod rule;
 pub mod script;
