@@ -4,6 +4,7 @@
 //! SANDBOXED_CASES=1 cargo test -p sandboxed-cases -- trixie::synapse
 //! ```
 
+mod hostile;
 mod synapse;
 
 use std::process::ExitCode;
@@ -11,5 +12,5 @@ use std::process::ExitCode;
 use sandboxed_cases::harness;
 
 fn main() -> ExitCode {
-    harness::run(&[synapse::CASES].concat())
+    harness::run(&[hostile::CASES, synapse::CASES].concat())
 }
