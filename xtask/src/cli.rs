@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{test, testbed};
+use crate::{bench, test, testbed};
 
 /// The project's own chores.
 #[derive(Parser)]
@@ -17,6 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    Bench(bench::Arguments),
     Test(test::Arguments),
     Testbed(testbed::Arguments),
 }
@@ -27,6 +28,7 @@ enum Chore {
 /// The chore's own.
 pub(crate) fn run() -> Result<ExitCode> {
     match Cli::parse().chore {
+        Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Testbed(arguments) => testbed::run(arguments),
     }

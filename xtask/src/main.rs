@@ -1,5 +1,6 @@
 //! The project's own chores: `cargo xtask --help` lists them.
 
+mod bench;
 mod cli;
 mod test;
 mod testbed;
