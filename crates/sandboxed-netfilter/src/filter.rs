@@ -9,11 +9,11 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     expression::{Field, Match},
     name::{CgroupPath, Ident, Interface, NameError},
-    rule::{Action, Rule, Verdict},
+    rule::{Action, Reject, Rule, Verdict},
     script::{Command, Script},
     set::{Elements, Learned, Set, VerdictMap},
-    table::{Chain, Hook, Table},
-    value::{Type, Value},
+    table::{Chain, Hook, Ownership, Table},
+    value::{Protocol, Type, Value},
 };
 
 /// Names within the table.
@@ -48,6 +48,8 @@ pub mod names {
         output = "output";
         /// The chain that sees what comes to it.
         input = "input";
+        /// The chain that refuses a packet.
+        refuse = "refuse";
         /// What every service's chain for sent packets begins its name with.
         service = "service";
         /// What every service's chain for received packets begins its name with.
@@ -71,8 +73,8 @@ pub struct Filter {
     /// Whether services restrict what comes to them, or remember who on this machine called them by UDP (so that they
     /// can answer without connection tracking).
     pub inbound: bool,
-    /// Whether the table belongs to the process that loads it (see [`Table::owned`]).
-    pub owned: bool,
+    /// Who may change the table.
+    pub ownership: Ownership,
 }
 
 impl Filter {
@@ -83,13 +85,14 @@ impl Filter {
             output.push(Rule::accept().when(Match::in_set(&[Field::OutInterface], &names::uplinks())));
         }
         output.extend(dispatch(names::services()));
-        let mut table = Table { owned: self.owned, ..Table::new(names::table()) }
+        let mut table = Table { ownership: self.ownership, ..Table::new(names::table()) }
             .with_map(VerdictMap::empty(names::services(), &[Type::Cgroup]))
             .with_map(VerdictMap::empty(names::inbound(), &[Type::Cgroup]))
             .with_set(Set::empty(names::root(), &[Type::Cgroup]))
             .with_set(callers(names::callers4(), Type::Address4))
             .with_set(callers(names::callers6(), Type::Address6))
             .with_set(Set { elements: self.uplinks(), ..Set::empty(names::uplinks(), &[Type::Interface]) })
+            .with_chain(Chain::new(names::refuse(), refusal().into()))
             .with_chain(Chain::at(names::output(), Hook::Output, output));
         if self.inbound {
             // TCP segments that do not open a connection belong to one that was let through when it was opened.
@@ -135,8 +138,19 @@ impl Filter {
 fn dispatch(map: Ident) -> [Rule; 2] {
     [
         Rule::new(Action::Map { fields: vec![Field::CgroupAtLevel(2)], map }),
-        Rule::reject().when(Match::in_set(&[Field::CgroupAtLevel(1)], &names::root())),
+        refuse().when(Match::in_set(&[Field::CgroupAtLevel(1)], &names::root())),
     ]
+}
+
+/// A rule that refuses what meets its conditions, in the way that the sender notices soonest.
+pub fn refuse() -> Rule {
+    Rule::new(Verdict::Goto(names::refuse()))
+}
+
+/// TCP is reset: an ICMPv6 error reaches a socket that is still in `connect(2)` only with the retransmission, a second
+/// later, while a reset is noticed at once in both families. For all else there is only the ICMP error.
+pub(crate) fn refusal() -> [Rule; 2] {
+    [Rule::new(Reject::TcpReset).when(Match::protocol(Protocol::Tcp)), Rule::reject()]
 }
 
 fn callers(name: Ident, address: Type) -> Set {

@@ -6,6 +6,7 @@
 pub mod expression;
 pub mod filter;
 pub mod iptables;
+pub mod model;
 pub mod name;
 pub mod rule;
 pub mod script;

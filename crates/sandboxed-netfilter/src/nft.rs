@@ -6,7 +6,7 @@ use crate::{
     expression::{Among, Field, Match, Per, TcpFlags},
     rule::{Action, Reject, Rule, Verdict},
     set::{Elements, Set, VerdictMap},
-    table::{Base, Chain, Hook, Table},
+    table::{Base, Chain, Hook, Ownership, Table},
     value::{AddressType, Direction, Family, State, Type, Value},
 };
 
@@ -301,8 +301,10 @@ impl Display for Table {
     /// The block that adds the table, or adds to it: rules that are there stay and come first.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "table inet {} {{", self.name)?;
-        if self.owned {
-            writeln!(f, "\tflags owner;")?;
+        match self.ownership {
+            Ownership::Shared => {}
+            Ownership::Owned => writeln!(f, "\tflags owner;")?,
+            Ownership::Persistent => writeln!(f, "\tflags owner, persist;")?,
         }
         for map in self.maps.values() {
             writeln!(f, "\t{map}")?;

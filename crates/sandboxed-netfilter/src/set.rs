@@ -111,6 +111,16 @@ impl Elements {
         self.keys.iter().any(|element| contains(element, key))
     }
 
+    /// Takes exactly this element away.
+    pub(crate) fn remove(&mut self, key: &[Value]) -> bool {
+        self.keys.remove(key)
+    }
+
+    /// Takes all away.
+    pub(crate) fn clear(&mut self) {
+        self.keys.clear();
+    }
+
     pub(crate) fn has_intervals(&self) -> bool {
         self.keys.iter().flatten().any(Value::is_interval)
     }

@@ -55,15 +55,28 @@ impl Chain {
     }
 }
 
+/// Who may change and delete a table. An owned table belongs to the process that loads it, for as long as that keeps its
+/// netlink socket open (`nft -i` does; `nft -f` ends, so it loads such a table in vain). Nobody else can change or delete
+/// it, and `nft flush ruleset` leaves it. Everyone with the right to may list it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ownership {
+    /// Whoever may change any rules.
+    #[default]
+    Shared,
+    /// Its owner alone; when the owner ends, the table is gone (`flags owner`: Linux 5.12, nft 0.9.9).
+    Owned,
+    /// Its owner alone; when the owner ends, the table stays in force and is open to everyone until another process
+    /// adopts it by loading it in the same way (`flags owner, persist`: Linux 6.9, nft 1.1.0).
+    Persistent,
+}
+
 /// A table of the family `inet`, which sees IPv4 and IPv6.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
     pub name: Ident,
-    /// Whether it belongs to the process that loads it (`flags owner`, Linux 5.12): others can neither change nor delete
-    /// it, `nft flush ruleset` leaves it, and it goes when the process does. The process must keep its netlink socket
-    /// open, so `nft -f` loads such a table in vain.
-    pub owned: bool,
+    /// Who may change and delete it.
+    pub ownership: Ownership,
     /// Sets by name.
     pub sets: BTreeMap<Ident, Set>,
     /// Maps by name.
@@ -106,7 +119,8 @@ pub enum TableError {
 impl Table {
     /// An empty table.
     pub fn new(name: Ident) -> Self {
-        Self { name, owned: false, sets: BTreeMap::new(), maps: BTreeMap::new(), chains: BTreeMap::new() }
+        let (sets, maps, chains) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { name, ownership: Ownership::default(), sets, maps, chains }
     }
 
     /// Adds a set, or replaces the one of the same name.

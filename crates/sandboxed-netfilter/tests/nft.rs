@@ -10,7 +10,7 @@ use sandboxed_netfilter::{
     rule::{Action, Reject, Rule, Verdict},
     script::{Command, Script},
     set::{Elements, Set},
-    table::{Chain, Table, TableError},
+    table::{Chain, Ownership, Table, TableError},
     value::{AddressType, Direction, Family, Ports, Protocol, State, Type, Value},
 };
 
@@ -29,7 +29,7 @@ fn filter() -> Filter {
         open_uplinks: true,
         uplinks: vec![interface("eth0"), interface("wlan0")],
         inbound: true,
-        owned: false,
+        ownership: Ownership::Shared,
     }
 }
 
@@ -60,7 +60,7 @@ fn synapse() -> Service {
             &[Field::Protocol, Field::Destination6, Field::DestinationPort],
             vec![vec![Protocol::Tcp.into(), net("::1/128"), Ports::range(5432, 5433).into()]],
         )),
-        Rule::reject().when(Match::to_this_machine()),
+        filter::refuse().when(Match::to_this_machine()),
         Rule::reject().when(Match::not_in_set(&[Field::OutInterface], &names::uplinks())).counted(),
         Rule::new(Reject::PortUnreachable)
             .when(Match::is(Field::Destination4, ["10.0.0.0/8", "192.168.0.0/16"].map(net)).unwrap()),
