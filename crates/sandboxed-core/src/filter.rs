@@ -8,7 +8,7 @@
 use std::net::IpAddr;
 
 use sandboxed_netfilter::expression::{Field, Match};
-use sandboxed_netfilter::filter::{Service, names};
+use sandboxed_netfilter::filter::{Service, names, refuse};
 use sandboxed_netfilter::name::{CgroupPath, Interface};
 use sandboxed_netfilter::rule::{Action, Rule};
 use sandboxed_netfilter::value::{Protocol as Transport, Value};
@@ -89,9 +89,9 @@ fn output(network: &Network, allowed: &[LocalEndpoint]) -> Result<Vec<Rule>, Fil
         }
     }
     rules.extend(exceptions(allowed, [Field::Destination4, Field::Destination6], Field::DestinationPort)?);
-    rules.push(Rule::reject().when(Match::to_this_machine()).comment("this machine, whatever the address"));
+    rules.push(refuse().when(Match::to_this_machine()).comment("this machine, whatever the address"));
     rules.push(
-        Rule::reject()
+        refuse()
             .when(Match::is(Field::OutInterface, [loopback()?])?)
             .comment("multicast and broadcast that stay on this machine"),
     );
@@ -143,9 +143,9 @@ fn input(network: &Network, allowed: &[LocalEndpoint], scope: Scope) -> Result<V
     }
     if scope.offer {
         rules.extend(exceptions(allowed, [Field::Source4, Field::Source6], Field::SourcePort)?);
-        rules.push(Rule::reject().when(Match::protocol(Transport::Tcp)).comment("not offered"));
+        rules.push(refuse().when(Match::protocol(Transport::Tcp)).comment("not offered"));
         rules.push(
-            Rule::reject()
+            refuse()
                 .when(Match::is(Field::InInterface, [loopback()?])?)
                 .when(Match::protocol(Transport::Udp))
                 .comment("not offered to this machine"),
