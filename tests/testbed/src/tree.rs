@@ -47,6 +47,9 @@ systemd-sysusers
 touch -r /usr /etc/.updated /var/.updated
 ";
 
+/// Runs the script `$2` in the tree `$1`, with a /proc, which systemd's own tools insist on.
+const IN_TREE: &str = r#"mount -t proc proc "$1/proc" && exec chroot "$1" /bin/bash -euc "$2""#;
+
 /// Mounts a layer over what is below it and runs its script there as root: `$1` is the layer's directory, `$2` the
 /// lower directories, `$3` the script. The network is the outer machine's, and so are, for the time of the build
 /// only, the names it resolves, the certificates it trusts and pip's configuration. All of it is in a mount namespace
@@ -107,8 +110,9 @@ impl Tree {
                 .arg(&root)
                 .args(mirror());
             process::run(&mut debootstrap)?;
-            process::run(Command::new("chroot").arg(&root).args(["/bin/bash", "-euc", SETTLE]))?;
-            Ok(())
+            let mut settle = Command::new("unshare");
+            settle.args(["--mount", "--pid", "--fork", "--kill-child", "bash", "-c", IN_TREE, "settle"]);
+            process::run(settle.arg(&root).arg(SETTLE)).map(drop)
         })?;
         Ok(Self { suite, layers: vec![entry.join("root")] })
     }
