@@ -1,3 +1,7 @@
-//! See the crate description.
+//! The program that runs inside the sandbox.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sandboxed_probe::cli::main()
+}
