@@ -1,0 +1,127 @@
+//! The last system call filter: what systemd would have to forbid the launcher itself.
+//!
+//! A unit whose `SystemCallFilter=` or `RestrictNamespaces=` forbids mounting and making namespaces forbids it the
+//! launcher too. So the unit leaves them open, and the launcher closes them when it is done: seccomp(2).
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+use crate::failure::{Failure, Step};
+use crate::options::Allowed;
+
+/// Everything that changes what is mounted where: `@mount` of systemd, and its newer kin.
+const MOUNT: [libc::c_long; 12] = [
+    libc::SYS_chroot,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_mount,
+    libc::SYS_mount_setattr,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_pivot_root,
+    libc::SYS_umount2,
+    SYS_OPEN_TREE_ATTR,
+];
+
+/// `open_tree_attr(2)`, Linux 6.15: numbers from 424 on are the same on every architecture.
+const SYS_OPEN_TREE_ATTR: libc::c_long = 467;
+
+/// The flags of clone(2) and unshare(2) that make a namespace.
+const NAMESPACES: [libc::c_int; 7] = [
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWUTS,
+];
+
+/// The flag for a time namespace, which only unshare(2) takes: to clone(2) it is part of a signal's number.
+const NEW_TIME: libc::c_int = 0x80;
+
+/// The bit that marks a call of the x32 kind. The kernel gives it the same architecture as the others, so a filter that
+/// forbids a number must forbid it twice.
+#[cfg(target_arch = "x86_64")]
+const OTHER_ABI: Option<i64> = Some(0x4000_0000);
+#[cfg(not(target_arch = "x86_64"))]
+const OTHER_ABI: Option<i64> = None;
+
+/// Installs the filter for this process and all that it will start.
+pub(crate) fn install(allowed: Allowed) -> Result<(), Failure> {
+    for program in
+        programs(allowed).map_err(Failure::at(Step::Seccomp, "build the last system call filter"))?
+    {
+        seccompiler::apply_filter(&program)
+            .map_err(Failure::at(Step::Seccomp, "install the last system call filter"))?;
+    }
+    Ok(())
+}
+
+/// One filter for what is forbidden, one for what must look as if the kernel did not have it.
+fn programs(allowed: Allowed) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+    let errno = |number: libc::c_int| SeccompAction::Errno(number.cast_unsigned());
+    let filter = |calls: Rules, action| {
+        SeccompFilter::new(calls, SeccompAction::Allow, action, std::env::consts::ARCH.try_into()?)?
+            .try_into()
+    };
+    let mut forbidden = Rules::new();
+    if !allowed.mount {
+        for call in MOUNT {
+            forbid(&mut forbidden, call, vec![]);
+        }
+    }
+    let mut absent = Rules::new();
+    if !allowed.namespaces {
+        forbid(&mut forbidden, libc::SYS_setns, vec![]);
+        forbid(&mut forbidden, libc::SYS_clone, any_flag(&NAMESPACES)?);
+        forbid(&mut forbidden, libc::SYS_unshare, any_flag(&[&NAMESPACES[..], &[NEW_TIME]].concat())?);
+        // Its flags lie in memory, where no filter can look. C libraries then fall back to clone(2).
+        forbid(&mut absent, libc::SYS_clone3, vec![]);
+    }
+    [(forbidden, errno(libc::EPERM)), (absent, errno(libc::ENOSYS))]
+        .into_iter()
+        .filter(|(calls, _)| !calls.is_empty())
+        .map(|(calls, action)| filter(calls, action))
+        .collect()
+}
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+fn forbid(calls: &mut Rules, call: libc::c_long, rules: Vec<SeccompRule>) {
+    if let Some(bit) = OTHER_ABI {
+        calls.insert(call | bit, rules.clone());
+    }
+    calls.insert(call, rules);
+}
+
+/// One rule for each flag, any of which matches: the first argument has the flag set.
+fn any_flag(flags: &[libc::c_int]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    flags
+        .iter()
+        .map(|flag| {
+            let flag = u64::from(flag.cast_unsigned());
+            let set = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?;
+            SeccompRule::new(vec![set])
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allowed_is_not_in_the_filter() {
+        let count = |mount, namespaces| programs(Allowed { mount, namespaces }).unwrap().len();
+        assert_eq!(count(true, true), 0);
+        assert_eq!(count(false, true), 1);
+        assert_eq!(count(true, false), 2);
+        assert_eq!(count(false, false), 2);
+    }
+}
