@@ -200,10 +200,7 @@ impl Value {
             Self::Exec(lines) => exec::render(lines, directive)?,
             Self::UnitNames(names) => vec![unit_names(names, directive)?],
             Self::Environment(variables) => vec![environment(variables, directive)?],
-            Self::Credentials(credentials) => credentials
-                .iter()
-                .map(|(name, source)| path::render_credential(name, source, directive))
-                .collect::<Result<_, _>>()?,
+            Self::Credentials(credentials) => path::render_credentials(credentials, directive)?,
             Self::Bool(_)
             | Self::Number(_)
             | Self::Signed(_)

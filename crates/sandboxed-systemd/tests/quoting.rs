@@ -257,9 +257,11 @@ fn names_of_variables_and_credentials_are_checked() {
     for name in ["", "1A", "A=B", "A B", "Ä", "A\n"] {
         assert!(read_back(Service, "Environment", variable(name)).is_err(), "{name:?}");
     }
-    let credential = |name: &str| Value::Credential(name.to_owned(), AbsPath::new("/run/a b%").unwrap());
+    let credential =
+        |name: &str| Value::Credentials(vec![(name.to_owned(), AbsPath::new("/run/a b%").unwrap())]);
     let unit = read_back(Service, "LoadCredential", credential("key.pem")).unwrap();
     assert_eq!(unit.list(Service, "LoadCredential"), ["key.pem:/run/a b%%"]);
+    assert!(read_back(Service, "User", Value::Credentials(vec![])).is_err());
     for name in ["", ".", "..", "a:b", "a/b", "a b", "a\n"] {
         assert!(read_back(Service, "LoadCredential", credential(name)).is_err(), "{name:?}");
     }

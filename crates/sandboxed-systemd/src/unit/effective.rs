@@ -198,6 +198,7 @@ impl ParsedUnit {
 fn starts_anew(name: &str, so_far: &Selection, items: &BTreeSet<String>) -> bool {
     let (Selection::Only(set) | Selection::AllBut(set)) = so_far;
     match name {
+        // Before systemd 262 also when all of them came together in several steps.
         "CapabilityBoundingSet" => items.is_empty(),
         // No ambient capabilities is where systemd starts from.
         "AmbientCapabilities" => items.is_empty() || matches!(so_far, Selection::Only(_)) && set.is_empty(),

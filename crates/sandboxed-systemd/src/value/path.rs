@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{ValueError, quote};
-use crate::directive::{Directive, Merge, Syntax, Takes};
+use crate::directive::{Directive, Group, Merge, Syntax, Takes};
 
 /// `PATH_MAX` of the kernel, without the final NUL.
 const LONGEST_PATH: usize = 4095;
@@ -329,22 +329,25 @@ pub(super) fn render_device(device: &Device, directive: &'static Directive) -> R
     Ok(format!("{} {rights}", quote::quoted(&quote::specifiers(&node, directive)?, "")?))
 }
 
-pub(super) fn render_credential(
-    name: &str,
-    source: &AbsPath,
+pub(super) fn render_credentials(
+    credentials: &[(String, AbsPath)],
     directive: &'static Directive,
-) -> Result<String, ValueError> {
-    if directive.merge() != Merge::Grouped(crate::directive::Group::LoadCredentials) {
+) -> Result<Vec<String>, ValueError> {
+    if directive.merge() != Merge::Grouped(Group::LoadCredentials) {
         return Err(ValueError::Type(directive.name));
     }
-    let wrong = |&character: &char| !(character.is_ascii_alphanumeric() || "-_.".contains(character));
-    if let Some(character) = name.chars().find(wrong) {
-        let what = "the name of a credential";
-        return Err(ValueError::Character { text: name.to_owned(), character, what });
+    let mut lines = Vec::with_capacity(credentials.len());
+    for (name, source) in credentials {
+        let wrong = |&character: &char| !(character.is_ascii_alphanumeric() || "-_.".contains(character));
+        if let Some(character) = name.chars().find(wrong) {
+            let what = "the name of a credential";
+            return Err(ValueError::Character { text: name.clone(), character, what });
+        }
+        if matches!(name.as_str(), "" | "." | "..") {
+            return Err(ValueError::Empty);
+        }
+        quote::within(name.len(), LONGEST_NAME)?;
+        lines.push(quote::line(&format!("{name}:{}", quote::specifiers(source.as_str(), directive)?))?);
     }
-    if matches!(name, "" | "." | "..") {
-        return Err(ValueError::Empty);
-    }
-    quote::within(name.len(), LONGEST_NAME)?;
-    quote::line(&format!("{name}:{}", quote::specifiers(source.as_str(), directive)?))
+    Ok(lines)
 }
