@@ -1,16 +1,16 @@
-//! The guarantees that channels test, each one sentence of non-interference.
-//!
-//! This is the only place where their identifiers are written down in this crate.
+//! The guarantees that channels test: the identifiers and sentences of the plan's guarantees, and a few that no plan
+//! gives yet. This is the only place where they are written down in this crate, which stands alone; a test of the
+//! command line's crate compares them.
 
 use serde::{Deserialize, Serialize};
 
 /// Declares the enumeration and its sentences together, so that neither can miss an entry.
 macro_rules! guarantees {
-    ($($name:ident $id:literal $sentence:literal),* $(,)?) => {
+    ($($name:ident $id:literal $promise:literal),* $(,)?) => {
         /// One sentence of non-interference. The serialised form is its identifier.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Guarantee {
-            $(#[doc = $sentence] #[serde(rename = $id)] $name),*
+            $(#[doc = concat!("The service ", $promise, ".")] #[serde(rename = $id)] $name),*
         }
 
         impl Guarantee {
@@ -22,87 +22,99 @@ macro_rules! guarantees {
                 match self { $(Guarantee::$name => $id),* }
             }
 
-            /// The sentence, with "the service" as its subject.
-            pub const fn sentence(self) -> &'static str {
-                match self { $(Guarantee::$name => $sentence),* }
+            /// What the service cannot do: "cannot …", without the subject and the full stop.
+            pub const fn promise(self) -> &'static str {
+                match self { $(Guarantee::$name => $promise),* }
             }
         }
     };
 }
 
 guarantees! {
-    HostFilesUnwritable "host-files-unwritable" "The service cannot change a file of the host or of another service.",
-    HostFilesUnreadable "host-files-unreadable" "The service cannot read, list or watch files of the host or of another service.",
-    HostFilesUnlockable "host-files-unlockable" "The service cannot hold a lock or a lease on a file that others use.",
-    NoSetIdFiles "no-set-id-files" "The service cannot leave set-uid or set-gid files, file capabilities or device files behind.",
-    NoExecutionOfWrittenFiles "no-execution-of-written-files" "The service cannot execute what it has written itself.",
-    DevicesHidden "devices-hidden" "The service cannot open a hardware device of the host.",
-    KernelFilesReadOnly "kernel-files-read-only" "The service cannot change a setting of the kernel through /proc or /sys.",
-
-    NoLocalPorts "no-local-ports" "The service cannot reach a port of the host that another machine could not reach.",
-    NoAbstractSockets "no-abstract-sockets" "The service can neither reach nor take the name of an abstract socket of the host.",
-    NoPortSquatting "no-port-squatting" "The service cannot take or share a port that it was not given.",
-    NoRawSockets "no-raw-sockets" "The service cannot read or forge packets below TCP and UDP.",
-    NoNetworkConfiguration "no-network-configuration" "The service can neither read nor change the configuration of the network.",
-    SocketsUnlisted "sockets-unlisted" "The service cannot see which sockets others have open.",
-
-    ProcessesHidden "processes-hidden" "The service cannot see the processes of others.",
-    ProcessesUnreadable "processes-unreadable" "The service cannot read anything about or from the processes of others.",
-    ProcessesUnsignalled "processes-unsignalled" "The service cannot send a signal to a process of others.",
-    ProcessesUntraced "processes-untraced" "The service cannot trace, read or change the memory of a process of others.",
-    ProcessesUnscheduled "processes-unscheduled" "The service cannot change how a process of others is scheduled or limited.",
-
-    SysvIpcPrivate "sysv-ipc-private" "The service shares no System V shared memory, semaphore or message queue with others.",
-    PosixIpcPrivate "posix-ipc-private" "The service shares no POSIX shared memory or message queue with others.",
-    KeyringsPrivate "keyrings-private" "The service cannot reach a kernel keyring that is not its own.",
-    NoMessageBus "no-message-bus" "The service cannot ask other services for anything over D-Bus or varlink.",
-    NoManagerSockets "no-manager-sockets" "The service cannot talk to the service manager or to the device manager.",
-    NoLogForging "no-log-forging" "The service cannot write log messages in the name of others.",
-    NoContainerDaemons "no-container-daemons" "The service cannot give orders to a container, virtual machine or package daemon.",
-    NoForeignSockets "no-foreign-sockets" "The service cannot reach a socket file or a named pipe that was not given to it.",
-    TerminalsHidden "terminals-hidden" "The service cannot write to a terminal that somebody else uses.",
-
-    NoNamespaces "no-namespaces" "The service cannot create or enter namespaces.",
-    NoMounts "no-mounts" "The service cannot change what is mounted where.",
-    NoBpf "no-bpf" "The service cannot load BPF objects into the kernel.",
-    NoPerf "no-perf" "The service cannot use the performance counters.",
-    NoUserfaultfd "no-userfaultfd" "The service cannot handle page faults in user space.",
-    NoIoUring "no-io-uring" "The service cannot submit system calls through a ring, which no filter sees.",
-    NoKeyManagement "no-key-management" "The service cannot use the key management of the kernel.",
-    NoPersonality "no-personality" "The service cannot change its execution domain.",
-    NoDebugging "no-debugging" "The service cannot use the debugging calls, not even on its own processes.",
-    NoModules "no-modules" "The service cannot load or unload kernel modules.",
-    NoReboot "no-reboot" "The service cannot reboot the machine or prepare another kernel.",
-    NoAdministration "no-administration" "The service cannot use the calls that administer swap, quota, accounting and host name.",
-    ClockUnchangeable "clock-unchangeable" "The service cannot set the clock or wake the machine.",
-    NativeCallsOnly "native-calls-only" "The service can make system calls of the native architecture only.",
-    NoRareFamilies "no-rare-families" "The service can create sockets of the families it needs only.",
-    NoWriteExecuteMemory "no-write-execute-memory" "The service cannot have memory that is written to and executed.",
-    NoRawIo "no-raw-io" "The service cannot reach input and output ports or physical memory.",
-    NoKernelLog "no-kernel-log" "The service can neither read nor write the log of the kernel.",
-    NoKernelInternals "no-kernel-internals" "The service cannot read addresses, symbols and traces of the kernel.",
-
-    NoCapabilities "no-capabilities" "The service has no capability in any set.",
-    NoNewPrivileges "no-new-privileges" "The service cannot gain privileges by executing a program.",
-    NoIdentityChange "no-identity-change" "The service cannot take on another user or group or override file permissions.",
-    HostUsersUnmapped "host-users-unmapped" "The service does not act under user ids of the host.",
-    SystemCallsFiltered "system-calls-filtered" "A system call filter is in force.",
-
-    TasksBounded "tasks-bounded" "The service cannot start more tasks than it was given.",
-    MemoryBounded "memory-bounded" "The service cannot use more memory than it was given.",
-    CpuBounded "cpu-bounded" "The service cannot use more processor time than it was given.",
-    IoBounded "io-bounded" "The service cannot use more input and output bandwidth than it was given.",
-    DiskBounded "disk-bounded" "The service cannot use more disk or shared memory space than it was given.",
-    DescriptorsBounded "descriptors-bounded" "The service cannot have more open files than it was given.",
-    NoCoreDumps "no-core-dumps" "The service cannot fill the host with core dumps.",
-    NoPriority "no-priority" "The service cannot give itself precedence over others.",
-    LimitsFixed "limits-fixed" "The service cannot raise its limits or leave its control group.",
-
-    HostNameHidden "host-name-hidden" "The service cannot learn the name of the host.",
-    MachineIdHidden "machine-id-hidden" "The service cannot learn the identities of the machine, its boot and its hardware.",
-    LoadHidden "load-hidden" "The service cannot observe how busy others are.",
-    HardwareHidden "hardware-hidden" "The service cannot learn what hardware the host has.",
-    KernelHidden "kernel-hidden" "The service cannot learn how the kernel was started and what it has loaded.",
-    MountsHidden "mounts-hidden" "The service cannot learn what the host has mounted from where.",
-    UnitsHidden "units-hidden" "The service cannot learn which services, packages and users the host has.",
+    HostFilesUnwritable "host-files-unwritable"
+        "cannot change a file of the machine outside of its own state",
+    HostFilesUnreadable "host-files-unreadable"
+        "cannot read a file of the machine that the policy does not name",
+    HomesHidden "homes-hidden"
+        "cannot see the homes of the machine's people",
+    TemporaryFilesPrivate "temporary-files-private"
+        "cannot meet other services' files in /tmp, /var/tmp or /dev/shm",
+    RuntimeHidden "runtime-hidden"
+        "cannot see the run-time files and sockets below /run that the policy does not name",
+    DevicesHidden "devices-hidden"
+        "cannot open a device that the policy does not name",
+    ProgramsFixed "programs-fixed"
+        "cannot execute a file that it could have written",
+    LocalPortsClosed "local-ports-closed"
+        "cannot reach a port of this machine that another machine could not reach",
+    PortsNotTaken "ports-not-taken"
+        "cannot take a port that the policy does not offer",
+    AddressFamiliesLimited "address-families-limited"
+        "cannot make a socket of an address family that the policy does not name",
+    AbstractSocketsClosed "abstract-sockets-closed"
+        "cannot connect to or squat an abstract unix socket of another process",
+    ProcessesHidden "processes-hidden"
+        "cannot see other processes of the machine, their arguments or their environment",
+    ProcessesUntouched "processes-untouched"
+        "cannot signal, trace or slow down other processes of the machine",
+    KernelInformationHidden "kernel-information-hidden"
+        "cannot read what /proc tells of the machine beside its own processes",
+    IpcObjectsPrivate "ipc-objects-private"
+        "cannot reach other services' System V or POSIX message queues, semaphores or shared memory",
+    KeyringPrivate "keyring-private"
+        "cannot reach a kernel keyring of other services",
+    MessageBusClosed "message-bus-closed"
+        "cannot ask other services for anything over the system message bus",
+    JournalUnforged "journal-unforged"
+        "cannot write to the journal but through its standard output and error",
+    UserUnprivileged "user-unprivileged"
+        "cannot act as root",
+    NoCapabilities "no-capabilities"
+        "cannot use a capability that the policy does not name",
+    NoNewPrivileges "no-new-privileges"
+        "cannot gain privileges by executing a program",
+    UsersMapped "users-mapped"
+        "cannot be, or act on what belongs to, another user of the machine",
+    NoSetuidFiles "no-setuid-files"
+        "cannot leave set-user-ID or set-group-ID files behind",
+    NoNamespaces "no-namespaces"
+        "cannot make or enter a namespace of a kind that the policy does not name",
+    NoRealtime "no-realtime"
+        "cannot take the processors by real-time scheduling",
+    PersonalityLocked "personality-locked"
+        "cannot change the execution domain, personality(2)",
+    KernelTunablesReadOnly "kernel-tunables-read-only"
+        "cannot change settings of the kernel in /proc and /sys",
+    KernelModulesClosed "kernel-modules-closed"
+        "cannot load or unload kernel modules",
+    KernelLogClosed "kernel-log-closed"
+        "cannot read or write the kernel's log",
+    ControlGroupsReadOnly "control-groups-read-only"
+        "cannot change the control groups that limit it",
+    ClockUnchanged "clock-unchanged"
+        "cannot set the clock",
+    HostnameUnchanged "hostname-unchanged"
+        "cannot change the host's name",
+    SystemCallsLimited "system-calls-limited"
+        "cannot make a system call that a daemon does not need",
+    NativeSystemCalls "native-system-calls"
+        "cannot make system calls of another architecture",
+    NoWriteExecute "no-write-execute"
+        "cannot make memory executable that it can write",
+    MemoryLimited "memory-limited"
+        "cannot take the machine's memory from others",
+    TasksLimited "tasks-limited"
+        "cannot exhaust the machine's process numbers",
+    ProcessorsShared "processors-shared"
+        "cannot keep others from the processors",
+    DisksShared "disks-shared"
+        "cannot keep others from the disks",
+    OpenFilesLimited "open-files-limited"
+        "cannot exhaust the machine's open files",
+    NoCoreDumps "no-core-dumps"
+        "cannot make the machine's core dump handler work for it",
+    DiskSpaceLimited "disk-space-limited"
+        "cannot fill a disk or the shared memory of the machine",
+    HostHidden "host-hidden"
+        "cannot learn from /sys or by system calls which machine it runs on, and how busy that is",
 }

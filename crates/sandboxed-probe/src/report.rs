@@ -29,8 +29,8 @@ pub struct Listed {
     pub title: &'static str,
     /// The guarantee it tests.
     pub guarantee: Guarantee,
-    /// That guarantee's sentence.
-    pub sentence: &'static str,
+    /// That guarantee's sentence: "cannot …".
+    pub promise: &'static str,
     /// Manual page of the interface.
     pub source: &'static str,
 }
@@ -42,7 +42,7 @@ pub fn list() -> Vec<Listed> {
         group,
         title: channel.title,
         guarantee: channel.guarantee,
-        sentence: channel.guarantee.sentence(),
+        promise: channel.guarantee.promise(),
         source: channel.source,
     });
     all.collect()

@@ -16,7 +16,7 @@ use crate::targets::Targets;
 
 /// Declares a channel for each place.
 macro_rules! in_places {
-    ($prefix:literal, $guarantee:ident, $attempt:ident; $($place:literal $what:literal),* $(,)?) => {
+    ($prefix:literal, $attempt:ident; $($place:literal $what:literal $guarantee:ident),* $(,)?) => {
         &[$(Channel {
             id: concat!($prefix, "-", $place),
             title: concat!($prefix, " ", $what),
@@ -28,28 +28,28 @@ macro_rules! in_places {
 }
 
 /// Writing, by place.
-pub(super) const WRITE: &[Channel] = in_places!("write", HostFilesUnwritable, write;
-    "etc" "configuration in /etc",
-    "units" "unit files in /etc/systemd/system",
-    "usr" "programs in /usr",
-    "opt" "programs in /opt",
-    "boot" "what the machine boots from, in /boot",
-    "var-lib" "another service's state in /var/lib",
-    "var-cache" "caches, such as the package manager's, in /var/cache",
-    "var-spool" "queues in /var/spool",
-    "mail" "mail in /var/mail",
-    "log" "logs in /var/log",
-    "journal" "the journal in /var/log/journal",
-    "www" "web roots in /var/www",
-    "srv" "served data in /srv",
-    "home" "home directories",
-    "root" "the home directory of root",
-    "run" "run-time state in /run",
-    "lock" "lock files in /run/lock",
-    "tmp" "temporary files in the host's /tmp",
-    "var-tmp" "temporary files in the host's /var/tmp",
-    "shm" "files in the host's /dev/shm",
-    "mnt" "mounted file systems below /mnt",
+pub(super) const WRITE: &[Channel] = in_places!("write", write;
+    "etc" "configuration in /etc" HostFilesUnwritable,
+    "units" "unit files in /etc/systemd/system" HostFilesUnwritable,
+    "usr" "programs in /usr" HostFilesUnwritable,
+    "opt" "programs in /opt" HostFilesUnwritable,
+    "boot" "what the machine boots from, in /boot" HostFilesUnwritable,
+    "var-lib" "another service's state in /var/lib" HostFilesUnwritable,
+    "var-cache" "caches, such as the package manager's, in /var/cache" HostFilesUnwritable,
+    "var-spool" "queues in /var/spool" HostFilesUnwritable,
+    "mail" "mail in /var/mail" HostFilesUnwritable,
+    "log" "logs in /var/log" HostFilesUnwritable,
+    "journal" "the journal in /var/log/journal" HostFilesUnwritable,
+    "www" "web roots in /var/www" HostFilesUnwritable,
+    "srv" "served data in /srv" HostFilesUnwritable,
+    "home" "home directories" HomesHidden,
+    "root" "the home directory of root" HomesHidden,
+    "run" "run-time state in /run" RuntimeHidden,
+    "lock" "lock files in /run/lock" RuntimeHidden,
+    "tmp" "temporary files in the host's /tmp" TemporaryFilesPrivate,
+    "var-tmp" "temporary files in the host's /var/tmp" TemporaryFilesPrivate,
+    "shm" "files in the host's /dev/shm" TemporaryFilesPrivate,
+    "mnt" "mounted file systems below /mnt" HostFilesUnwritable,
 );
 
 fn write(targets: &Targets, place: &str) -> Attempt {
@@ -57,28 +57,28 @@ fn write(targets: &Targets, place: &str) -> Attempt {
 }
 
 /// Reading, by place.
-pub(super) const READ: &[Channel] = in_places!("read", HostFilesUnreadable, read;
-    "etc" "configuration in /etc",
-    "units" "unit files in /etc/systemd/system",
-    "usr" "programs in /usr",
-    "opt" "programs in /opt",
-    "boot" "what the machine boots from, in /boot",
-    "var-lib" "another service's state in /var/lib",
-    "var-cache" "caches, such as the package manager's, in /var/cache",
-    "var-spool" "queues in /var/spool",
-    "mail" "mail in /var/mail",
-    "log" "logs in /var/log",
-    "journal" "the journal in /var/log/journal",
-    "www" "web roots in /var/www",
-    "srv" "served data in /srv",
-    "home" "home directories",
-    "root" "the home directory of root",
-    "run" "run-time state in /run",
-    "lock" "lock files in /run/lock",
-    "tmp" "temporary files in the host's /tmp",
-    "var-tmp" "temporary files in the host's /var/tmp",
-    "shm" "files in the host's /dev/shm",
-    "mnt" "mounted file systems below /mnt",
+pub(super) const READ: &[Channel] = in_places!("read", read;
+    "etc" "configuration in /etc" HostFilesUnreadable,
+    "units" "unit files in /etc/systemd/system" HostFilesUnreadable,
+    "usr" "programs in /usr" HostFilesUnreadable,
+    "opt" "programs in /opt" HostFilesUnreadable,
+    "boot" "what the machine boots from, in /boot" HostFilesUnreadable,
+    "var-lib" "another service's state in /var/lib" HostFilesUnreadable,
+    "var-cache" "caches, such as the package manager's, in /var/cache" HostFilesUnreadable,
+    "var-spool" "queues in /var/spool" HostFilesUnreadable,
+    "mail" "mail in /var/mail" HostFilesUnreadable,
+    "log" "logs in /var/log" HostFilesUnreadable,
+    "journal" "the journal in /var/log/journal" HostFilesUnreadable,
+    "www" "web roots in /var/www" HostFilesUnreadable,
+    "srv" "served data in /srv" HostFilesUnreadable,
+    "home" "home directories" HomesHidden,
+    "root" "the home directory of root" HomesHidden,
+    "run" "run-time state in /run" RuntimeHidden,
+    "lock" "lock files in /run/lock" RuntimeHidden,
+    "tmp" "temporary files in the host's /tmp" TemporaryFilesPrivate,
+    "var-tmp" "temporary files in the host's /var/tmp" TemporaryFilesPrivate,
+    "shm" "files in the host's /dev/shm" TemporaryFilesPrivate,
+    "mnt" "mounted file systems below /mnt" HostFilesUnreadable,
 );
 
 fn read(targets: &Targets, place: &str) -> Attempt {
@@ -203,7 +203,7 @@ pub(super) const OTHER: &[Channel] = &[
     Channel {
         id: "lock-host-file",
         title: "lock a file that the host's programs lock",
-        guarantee: Guarantee::HostFilesUnlockable,
+        guarantee: Guarantee::HostFilesUnreadable,
         source: "flock(2)",
         attempt: |targets| {
             let path = &targets.place("etc")?.readable;
@@ -215,7 +215,7 @@ pub(super) const OTHER: &[Channel] = &[
     Channel {
         id: "lease-host-file",
         title: "take a lease on a file, which delays everybody who opens it",
-        guarantee: Guarantee::HostFilesUnlockable,
+        guarantee: Guarantee::HostFilesUnreadable,
         source: "fcntl(2)",
         attempt: |targets| {
             let path =
@@ -260,21 +260,21 @@ pub(super) const OTHER: &[Channel] = &[
     Channel {
         id: "leave-set-uid-file",
         title: "leave a set-uid file in a directory of its own",
-        guarantee: Guarantee::NoSetIdFiles,
+        guarantee: Guarantee::NoSetuidFiles,
         source: "chmod(2)",
         attempt: |targets| leave_mode(targets, 0o4755),
     },
     Channel {
         id: "leave-set-gid-file",
         title: "leave a set-gid file in a directory of its own",
-        guarantee: Guarantee::NoSetIdFiles,
+        guarantee: Guarantee::NoSetuidFiles,
         source: "chmod(2)",
         attempt: |targets| leave_mode(targets, 0o2755),
     },
     Channel {
         id: "create-set-uid-file",
         title: "create a file that is set-uid from its beginning",
-        guarantee: Guarantee::NoSetIdFiles,
+        guarantee: Guarantee::NoSetuidFiles,
         source: "open(2)",
         attempt: |targets| {
             let path =
@@ -291,7 +291,7 @@ pub(super) const OTHER: &[Channel] = &[
     Channel {
         id: "leave-device-file",
         title: "leave a device file in a directory of its own",
-        guarantee: Guarantee::NoSetIdFiles,
+        guarantee: Guarantee::NoSetuidFiles,
         source: "mknod(2)",
         attempt: |targets| {
             /// Major 1, minor 3: /dev/null.
@@ -307,7 +307,7 @@ pub(super) const OTHER: &[Channel] = &[
     Channel {
         id: "leave-file-capabilities",
         title: "leave a file with capabilities in a directory of its own",
-        guarantee: Guarantee::NoSetIdFiles,
+        guarantee: Guarantee::NoSetuidFiles,
         source: "capabilities(7)",
         attempt: |targets| {
             let (scratch, _file) = Scratch::file(targets)?;
@@ -321,14 +321,14 @@ pub(super) const OTHER: &[Channel] = &[
     Channel {
         id: "execute-written-file",
         title: "execute a program that it has written itself",
-        guarantee: Guarantee::NoExecutionOfWrittenFiles,
+        guarantee: Guarantee::ProgramsFixed,
         source: "execve(2)",
         attempt: execute_written,
     },
     Channel {
         id: "execute-memory-file",
         title: "execute a program from anonymous memory, which no mount option covers",
-        guarantee: Guarantee::NoExecutionOfWrittenFiles,
+        guarantee: Guarantee::ProgramsFixed,
         source: "memfd_create(2)",
         attempt: |_| {
             use std::io::Write;

@@ -16,28 +16,28 @@ macro_rules! sources {
             Channel {
                 id: "know-host-name",
                 title: "learn the name of the host",
-                guarantee: Guarantee::HostNameHidden,
+                guarantee: Guarantee::HostHidden,
                 source: "uname(2)",
                 attempt: host_name,
             },
             Channel {
                 id: "know-machine-id",
                 title: "learn the id of the machine",
-                guarantee: Guarantee::MachineIdHidden,
+                guarantee: Guarantee::HostFilesUnreadable,
                 source: "machine-id(5)",
                 attempt: |targets| same(targets.host.machine_id.as_deref(), "/etc/machine-id"),
             },
             Channel {
                 id: "know-boot-id",
                 title: "learn the id of the boot",
-                guarantee: Guarantee::MachineIdHidden,
+                guarantee: Guarantee::KernelInformationHidden,
                 source: "proc(5)",
                 attempt: |targets| same(targets.host.boot_id.as_deref(), "/proc/sys/kernel/random/boot_id"),
             },
             Channel {
                 id: "know-load-by-call",
                 title: "learn the uptime, the load and the free memory by a system call",
-                guarantee: Guarantee::LoadHidden,
+                guarantee: Guarantee::HostHidden,
                 source: "sysinfo(2)",
                 attempt: |_| {
                     let mut sysinfo = [0_u8; 112];
@@ -48,7 +48,7 @@ macro_rules! sources {
             Channel {
                 id: "know-disk-usage",
                 title: "learn how full the host's disk is",
-                guarantee: Guarantee::LoadHidden,
+                guarantee: Guarantee::HostFilesUnreadable,
                 source: "statfs(2)",
                 attempt: |targets| {
                     let path = crate::sys::c_path(&targets.place("var-lib")?.directory).step("path")?;
@@ -59,14 +59,14 @@ macro_rules! sources {
             Channel {
                 id: "know-host-mounts",
                 title: "learn which devices and directories of the host are mounted",
-                guarantee: Guarantee::MountsHidden,
+                guarantee: Guarantee::HostHidden,
                 source: "proc(5)",
                 attempt: mounts,
             },
             Channel {
                 id: "know-own-unit",
                 title: "learn the name of its unit and slice",
-                guarantee: Guarantee::UnitsHidden,
+                guarantee: Guarantee::HostHidden,
                 source: "cgroups(7)",
                 attempt: own_unit,
             },
@@ -85,50 +85,50 @@ macro_rules! sources {
 }
 
 sources! {
-    "know-uptime" "learn how long the machine has been up" LoadHidden "proc(5)" read ["/proc/uptime"],
-    "know-load" "learn the load of the machine" LoadHidden "proc(5)" read ["/proc/loadavg"],
-    "know-pressure" "learn what the machine is short of" LoadHidden "proc(5)" read
+    "know-uptime" "learn how long the machine has been up" KernelInformationHidden "proc(5)" read ["/proc/uptime"],
+    "know-load" "learn the load of the machine" KernelInformationHidden "proc(5)" read ["/proc/loadavg"],
+    "know-pressure" "learn what the machine is short of" KernelInformationHidden "proc(5)" read
         ["/proc/pressure/cpu", "/proc/pressure/memory"],
-    "know-processor-times" "learn what the processors do" LoadHidden "proc(5)" read ["/proc/stat"],
-    "know-memory-usage" "learn how the machine's memory is used" LoadHidden "proc(5)" read ["/proc/meminfo"],
-    "know-memory-events" "count the machine's page faults and swaps" LoadHidden "proc(5)" read ["/proc/vmstat"],
-    "know-interrupts" "count the machine's interrupts" LoadHidden "proc(5)" read ["/proc/interrupts"],
-    "know-soft-interrupts" "count the machine's deferred interrupts" LoadHidden "proc(5)" read ["/proc/softirqs"],
-    "know-disk-activity" "count what the disks read and write" LoadHidden "proc(5)" read ["/proc/diskstats"],
-    "know-file-locks" "learn who has locked what" LoadHidden "proc(5)" read ["/proc/locks"],
-    "know-traffic" "count what the network interfaces send and receive" LoadHidden "proc(5)" traffic
+    "know-processor-times" "learn what the processors do" KernelInformationHidden "proc(5)" read ["/proc/stat"],
+    "know-memory-usage" "learn how the machine's memory is used" KernelInformationHidden "proc(5)" read ["/proc/meminfo"],
+    "know-memory-events" "count the machine's page faults and swaps" KernelInformationHidden "proc(5)" read ["/proc/vmstat"],
+    "know-interrupts" "count the machine's interrupts" KernelInformationHidden "proc(5)" read ["/proc/interrupts"],
+    "know-soft-interrupts" "count the machine's deferred interrupts" KernelInformationHidden "proc(5)" read ["/proc/softirqs"],
+    "know-disk-activity" "count what the disks read and write" KernelInformationHidden "proc(5)" read ["/proc/diskstats"],
+    "know-file-locks" "learn who has locked what" KernelInformationHidden "proc(5)" read ["/proc/locks"],
+    "know-traffic" "count what the network interfaces send and receive" KernelInformationHidden "proc(5)" traffic
         ["/proc/net/dev"],
-    "know-open-files" "learn how many files the machine has open" LoadHidden "proc(5)" read
+    "know-open-files" "learn how many files the machine has open" KernelInformationHidden "proc(5)" read
         ["/proc/sys/fs/file-nr"],
-    "know-processors" "learn what processors the machine has" HardwareHidden "proc(5)" read ["/proc/cpuinfo"],
-    "know-partitions" "learn what disks the machine has" HardwareHidden "proc(5)" read ["/proc/partitions"],
-    "know-block-devices" "list the machine's disks" HardwareHidden "sysfs(5)" list ["/sys/block"],
-    "know-buses" "list what is on the machine's buses" HardwareHidden "sysfs(5)" list
+    "know-processors" "learn what processors the machine has" KernelInformationHidden "proc(5)" read ["/proc/cpuinfo"],
+    "know-partitions" "learn what disks the machine has" KernelInformationHidden "proc(5)" read ["/proc/partitions"],
+    "know-block-devices" "list the machine's disks" HostHidden "sysfs(5)" list ["/sys/block"],
+    "know-buses" "list what is on the machine's buses" HostHidden "sysfs(5)" list
         ["/sys/bus/pci/devices", "/sys/bus/virtio/devices", "/sys/bus/platform/devices"],
-    "know-firmware" "learn the maker, model and serial number of the machine" MachineIdHidden "sysfs(5)" list
+    "know-firmware" "learn the maker, model and serial number of the machine" HostHidden "sysfs(5)" list
         ["/sys/class/dmi/id", "/proc/device-tree"],
-    "know-hardware-addresses" "list the network interfaces with their hardware addresses" MachineIdHidden "sysfs(5)"
+    "know-hardware-addresses" "list the network interfaces with their hardware addresses" HostHidden "sysfs(5)"
         interfaces ["/sys/class/net"],
-    "know-temperatures" "read the machine's sensors" HardwareHidden "sysfs(5)" list
+    "know-temperatures" "read the machine's sensors" HostHidden "sysfs(5)" list
         ["/sys/class/hwmon", "/sys/class/thermal"],
-    "know-device-database" "read the device manager's database" HardwareHidden "udev(7)" list ["/run/udev/data"],
-    "know-boot-parameters" "learn how the kernel was started" KernelHidden "proc(5)" read ["/proc/cmdline"],
-    "know-modules" "learn what modules the kernel has loaded" KernelHidden "proc(5)" read ["/proc/modules"],
-    "know-file-systems" "learn what file systems the kernel has" KernelHidden "proc(5)" read ["/proc/filesystems"],
-    "know-drivers" "learn what drivers the kernel has" KernelHidden "proc(5)" read ["/proc/devices"],
-    "know-cryptography" "learn what ciphers the kernel has loaded" KernelHidden "proc(5)" read ["/proc/crypto"],
-    "know-kernel-version" "learn the exact kernel and its compiler" KernelHidden "proc(5)" read ["/proc/version"],
-    "know-swap-space" "learn where the machine swaps to" MountsHidden "proc(5)" read ["/proc/swaps"],
-    "know-services" "list the machine's services by their control groups" UnitsHidden "cgroups(7)" groups
+    "know-device-database" "read the device manager's database" RuntimeHidden "udev(7)" list ["/run/udev/data"],
+    "know-boot-parameters" "learn how the kernel was started" KernelInformationHidden "proc(5)" read ["/proc/cmdline"],
+    "know-modules" "learn what modules the kernel has loaded" KernelInformationHidden "proc(5)" read ["/proc/modules"],
+    "know-file-systems" "learn what file systems the kernel has" KernelInformationHidden "proc(5)" read ["/proc/filesystems"],
+    "know-drivers" "learn what drivers the kernel has" KernelInformationHidden "proc(5)" read ["/proc/devices"],
+    "know-cryptography" "learn what ciphers the kernel has loaded" KernelInformationHidden "proc(5)" read ["/proc/crypto"],
+    "know-kernel-version" "learn the exact kernel and its compiler" KernelInformationHidden "proc(5)" read ["/proc/version"],
+    "know-swap-space" "learn where the machine swaps to" KernelInformationHidden "proc(5)" read ["/proc/swaps"],
+    "know-services" "list the machine's services by their control groups" HostHidden "cgroups(7)" groups
         ["/sys/fs/cgroup"],
-    "know-units" "list the machine's units" UnitsHidden "systemd.unit(5)" list
+    "know-units" "list the machine's units" HostFilesUnreadable "systemd.unit(5)" list
         ["/etc/systemd/system", "/run/systemd/units"],
-    "know-packages" "list the installed packages" UnitsHidden "dpkg(1)" list
+    "know-packages" "list the installed packages" HostFilesUnreadable "dpkg(1)" list
         ["/var/lib/dpkg/info", "/var/lib/rpm", "/var/lib/pacman/local", "/nix/var/nix/profiles"],
-    "know-sessions" "learn who is logged in" UnitsHidden "utmp(5)" read ["/run/utmp"],
-    "know-log-ins" "learn who has logged in" UnitsHidden "utmp(5)" read ["/var/log/wtmp"],
-    "know-users" "list the users of the machine" UnitsHidden "passwd(5)" users ["/etc/passwd"],
-    "know-homes" "list the home directories" UnitsHidden "readdir(3)" list ["/home"],
+    "know-sessions" "learn who is logged in" RuntimeHidden "utmp(5)" read ["/run/utmp"],
+    "know-log-ins" "learn who has logged in" HostFilesUnreadable "utmp(5)" read ["/var/log/wtmp"],
+    "know-users" "list the users of the machine" HostFilesUnreadable "passwd(5)" users ["/etc/passwd"],
+    "know-homes" "list the home directories" HomesHidden "readdir(3)" list ["/home"],
 }
 
 fn read(targets: &Targets, paths: &[&str]) -> Attempt {

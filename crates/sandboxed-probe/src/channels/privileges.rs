@@ -81,7 +81,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "be-root",
         title: "run as root of the host",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::UserUnprivileged,
         source: "credentials(7)",
         attempt: |_| match process::identity().0 {
             0 if maps_host_users()? => Ok("the user id is 0".into()),
@@ -92,7 +92,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "change-user",
         title: "become another user",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::NoCapabilities,
         source: "setresuid(2)",
         attempt: |_| {
             let other = if process::identity().0 == 65534 { 65533 } else { 65534 };
@@ -103,7 +103,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "change-group",
         title: "become a member of another group",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::NoCapabilities,
         source: "setresgid(2)",
         attempt: |_| {
             let other = if process::identity().1 == 65534 { 65533 } else { 65534 };
@@ -114,7 +114,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "change-groups",
         title: "choose its supplementary groups",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::NoCapabilities,
         source: "setgroups(2)",
         attempt: |_| {
             call!(libc::SYS_setgroups, 0, NULL)?;
@@ -124,14 +124,14 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "supplementary-groups",
         title: "be a member of a group of the host that opens devices, logs or daemons",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::UserUnprivileged,
         source: "group(5)",
         attempt: powerful_groups,
     },
     Channel {
         id: "give-file-away",
         title: "give a file to another user",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::NoCapabilities,
         source: "chown(2)",
         attempt: |targets| {
             let (_scratch, file) = Scratch::file(targets)?;
@@ -143,7 +143,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "override-permissions",
         title: "open files that their mode closes to everybody",
-        guarantee: Guarantee::NoIdentityChange,
+        guarantee: Guarantee::NoCapabilities,
         source: "capabilities(7)",
         attempt: |targets| {
             let (scratch, file) = Scratch::file(targets)?;
@@ -155,7 +155,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "host-user-ids",
         title: "act under a user id of the host",
-        guarantee: Guarantee::HostUsersUnmapped,
+        guarantee: Guarantee::UsersMapped,
         source: "user_namespaces(7)",
         attempt: |_| {
             if maps_host_users()? {
@@ -168,7 +168,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "no-filter",
         title: "run without a system call filter",
-        guarantee: Guarantee::SystemCallsFiltered,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "seccomp(2)",
         attempt: |_| match prctl(libc::PR_GET_SECCOMP, 0, 0) {
             Ok(0) => Ok("no filter is in force".into()),

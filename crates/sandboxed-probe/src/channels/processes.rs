@@ -48,7 +48,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "read-arguments",
         title: "read another service's command line",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| {
             let content = peek(in_proc(targets, "cmdline")?)?;
@@ -58,7 +58,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "read-environment",
         title: "read another service's environment",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| {
             let content = peek(in_proc(targets, "environ")?)?;
@@ -68,49 +68,49 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "read-process-status",
         title: "read another service's status",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| read(targets, "status"),
     },
     Channel {
         id: "read-process-statistics",
         title: "watch how much another service works",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| read(targets, "stat"),
     },
     Channel {
         id: "read-process-io",
         title: "watch how much another service reads and writes",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| read(targets, "io"),
     },
     Channel {
         id: "read-process-maps",
         title: "read another service's memory layout",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| read(targets, "maps"),
     },
     Channel {
         id: "read-process-mounts",
         title: "read another service's mounts",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| read(targets, "mountinfo"),
     },
     Channel {
         id: "read-process-group",
         title: "read another service's control group",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "cgroups(7)",
         attempt: |targets| read(targets, "cgroup"),
     },
     Channel {
         id: "read-process-files",
         title: "list another service's open files",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| {
             let entries = fs::read_dir(in_proc(targets, "fd")?)?.count();
@@ -120,14 +120,14 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "read-process-program",
         title: "read another service's program",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| read(targets, "exe"),
     },
     Channel {
         id: "enter-process-root",
         title: "reach files through another service's root directory",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| {
             let root = in_proc(targets, "root")?;
@@ -139,7 +139,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "enter-process-directory",
         title: "reach files through another service's working directory",
-        guarantee: Guarantee::ProcessesUnreadable,
+        guarantee: Guarantee::ProcessesHidden,
         source: "proc(5)",
         attempt: |targets| {
             let directory = in_proc(targets, "cwd")?;
@@ -150,7 +150,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "signal",
         title: "send a signal to a process of another service",
-        guarantee: Guarantee::ProcessesUnsignalled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "kill(2)",
         attempt: |targets| {
             process::kill(reachable(targets)?.pid, libc::SIGUSR1)?;
@@ -160,7 +160,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "signal-thread",
         title: "send a signal to a thread of another service",
-        guarantee: Guarantee::ProcessesUnsignalled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "tgkill(2)",
         attempt: |targets| {
             let pid = reachable(targets)?.pid;
@@ -171,7 +171,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "signal-descriptor",
         title: "send a signal over a process file descriptor",
-        guarantee: Guarantee::ProcessesUnsignalled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "pidfd_send_signal(2)",
         attempt: |targets| {
             let pidfd = sys::descriptor(call!(libc::SYS_pidfd_open, reachable(targets)?.pid, 0))
@@ -183,14 +183,14 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "signal-owner",
         title: "have the kernel signal a process of another service when a socket has news",
-        guarantee: Guarantee::ProcessesUnsignalled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "fcntl(2)",
         attempt: signal_owner,
     },
     Channel {
         id: "trace",
         title: "trace a process of another service",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "ptrace(2)",
         attempt: |targets| {
             /// `PTRACE_SEIZE`
@@ -204,7 +204,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "read-memory",
         title: "read the memory of a process of another service",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "process_vm_readv(2)",
         attempt: |targets| {
             let victim = reachable(targets)?;
@@ -215,7 +215,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "write-memory",
         title: "write to the memory of a process of another service",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "process_vm_writev(2)",
         attempt: |targets| {
             let victim = reachable(targets)?;
@@ -226,7 +226,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "open-memory",
         title: "open the memory of a process of another service as a file",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "proc(5)",
         attempt: |targets| {
             open(&in_proc(targets, "mem")?, OpenOptions::new().read(true).write(true))?;
@@ -236,7 +236,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "take-descriptor",
         title: "take an open file from a process of another service",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "pidfd_getfd(2)",
         attempt: |targets| {
             let victim = reachable(targets)?;
@@ -248,7 +248,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "compare-processes",
         title: "compare kernel objects with those of another service",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "kcmp(2)",
         attempt: |targets| {
             /// `KCMP_VM`
@@ -260,14 +260,14 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "watch-process-performance",
         title: "count the events of a process of another service",
-        guarantee: Guarantee::ProcessesUntraced,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "perf_event_open(2)",
         attempt: |targets| super::kernel::performance_counter(reachable(targets)?.pid),
     },
     Channel {
         id: "renice",
         title: "change the priority of a process of another service",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "setpriority(2)",
         attempt: |targets| {
             call!(libc::SYS_setpriority, process::PRIORITY_OF_PROCESS, reachable(targets)?.pid, 10)?;
@@ -277,7 +277,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "reschedule",
         title: "change the scheduling policy of a process of another service",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "sched_setscheduler(2)",
         attempt: |targets| {
             call!(libc::SYS_sched_setscheduler, reachable(targets)?.pid, libc::SCHED_BATCH, &[0_u8; 4])?;
@@ -287,7 +287,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "bind-to-processor",
         title: "choose the processors for a process of another service",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "sched_setaffinity(2)",
         attempt: |targets| {
             let pid = reachable(targets)?.pid;
@@ -301,7 +301,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "set-io-priority",
         title: "change the input and output priority of a process of another service",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "ioprio_set(2)",
         attempt: |targets| {
             /// `IOPRIO_WHO_PROCESS`
@@ -315,7 +315,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "limit-process",
         title: "change the limits of a process of another service",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "prlimit(2)",
         attempt: |targets| {
             process::set_limit(reachable(targets)?.pid, process::CORE, 0, 0)?;
@@ -325,7 +325,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "offer-to-oom-killer",
         title: "make a process of another service the first to be killed when memory runs out",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "proc(5)",
         attempt: |targets| {
             let path = in_proc(targets, "oom_score_adj")?;
@@ -336,7 +336,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "reclaim-memory",
         title: "have the memory of a process of another service paged out",
-        guarantee: Guarantee::ProcessesUnscheduled,
+        guarantee: Guarantee::ProcessesUntouched,
         source: "proc(5)",
         attempt: |targets| {
             let path = in_proc(targets, "clear_refs")?;

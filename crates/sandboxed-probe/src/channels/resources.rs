@@ -17,49 +17,49 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "tasks",
         title: "start more tasks than it was given",
-        guarantee: Guarantee::TasksBounded,
+        guarantee: Guarantee::TasksLimited,
         source: "systemd.resource-control(5)",
         attempt: tasks,
     },
     Channel {
         id: "memory",
         title: "use memory without a limit",
-        guarantee: Guarantee::MemoryBounded,
+        guarantee: Guarantee::MemoryLimited,
         source: "systemd.resource-control(5)",
         attempt: |_| unlimited("memory.max"),
     },
     Channel {
         id: "swap-space",
         title: "use swap space without a limit",
-        guarantee: Guarantee::MemoryBounded,
+        guarantee: Guarantee::MemoryLimited,
         source: "systemd.resource-control(5)",
         attempt: |_| unlimited("memory.swap.max"),
     },
     Channel {
         id: "processor-time",
         title: "use processor time without a limit",
-        guarantee: Guarantee::CpuBounded,
+        guarantee: Guarantee::ProcessorsShared,
         source: "systemd.resource-control(5)",
         attempt: |_| unlimited("cpu.max"),
     },
     Channel {
         id: "disk-bandwidth",
         title: "read and write without a limit",
-        guarantee: Guarantee::IoBounded,
+        guarantee: Guarantee::DisksShared,
         source: "systemd.resource-control(5)",
         attempt: |_| unlimited("io.max"),
     },
     Channel {
         id: "descriptors",
         title: "open more files than it was given",
-        guarantee: Guarantee::DescriptorsBounded,
+        guarantee: Guarantee::OpenFilesLimited,
         source: "getrlimit(2)",
         attempt: descriptors,
     },
     Channel {
         id: "raise-limits",
         title: "raise a hard limit",
-        guarantee: Guarantee::LimitsFixed,
+        guarantee: Guarantee::NoCapabilities,
         source: "prlimit(2)",
         attempt: |_| {
             let limit = process::CORE;
@@ -83,35 +83,35 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "fill-disk",
         title: "fill the disk that its state is on",
-        guarantee: Guarantee::DiskBounded,
+        guarantee: Guarantee::DiskSpaceLimited,
         source: "fallocate(2)",
         attempt: fill_disk,
     },
     Channel {
         id: "fill-shared-memory",
         title: "fill /dev/shm, which is the machine's memory",
-        guarantee: Guarantee::DiskBounded,
+        guarantee: Guarantee::DiskSpaceLimited,
         source: "tmpfs(5)",
         attempt: |targets| roomy(targets, "/dev/shm"),
     },
     Channel {
         id: "fill-tmp",
         title: "fill /tmp",
-        guarantee: Guarantee::DiskBounded,
+        guarantee: Guarantee::DiskSpaceLimited,
         source: "file-hierarchy(7)",
         attempt: |targets| roomy(targets, "/tmp"),
     },
     Channel {
         id: "fill-var-tmp",
         title: "fill /var/tmp",
-        guarantee: Guarantee::DiskBounded,
+        guarantee: Guarantee::DiskSpaceLimited,
         source: "file-hierarchy(7)",
         attempt: |targets| roomy(targets, "/var/tmp"),
     },
     Channel {
         id: "lock-memory",
         title: "keep memory from being paged out",
-        guarantee: Guarantee::MemoryBounded,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "mlock(2)",
         attempt: |_| {
             // More than the 8 MiB that everybody may have by default.
@@ -123,7 +123,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "realtime",
         title: "run before everything else",
-        guarantee: Guarantee::NoPriority,
+        guarantee: Guarantee::NoRealtime,
         source: "sched(7)",
         attempt: |_| {
             call!(libc::SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &1_i32.to_ne_bytes())?;
@@ -134,7 +134,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "deadline",
         title: "reserve processor time",
-        guarantee: Guarantee::NoPriority,
+        guarantee: Guarantee::NoRealtime,
         source: "sched_setattr(2)",
         attempt: |_| {
             /// `SCHED_DEADLINE` with 0.1 ms in every 100 ms.
@@ -154,7 +154,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "raise-priority",
         title: "be less nice",
-        guarantee: Guarantee::NoPriority,
+        guarantee: Guarantee::ProcessorsShared,
         source: "setpriority(2)",
         attempt: |_| {
             call!(libc::SYS_setpriority, process::PRIORITY_OF_PROCESS, 0, -5)?;
@@ -164,7 +164,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "io-realtime",
         title: "read and write before everybody else",
-        guarantee: Guarantee::NoPriority,
+        guarantee: Guarantee::DisksShared,
         source: "ioprio_set(2)",
         attempt: |_| {
             // IOPRIO_WHO_PROCESS, IOPRIO_CLASS_RT.
@@ -175,7 +175,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "oom-score",
         title: "be the last to be killed when memory runs out",
-        guarantee: Guarantee::NoPriority,
+        guarantee: Guarantee::ProcessorsShared,
         source: "proc(5)",
         attempt: |_| {
             let mut file = open("/proc/self/oom_score_adj".as_ref(), OpenOptions::new().write(true))?;
@@ -186,7 +186,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "leave-control-group",
         title: "move to a control group without limits",
-        guarantee: Guarantee::LimitsFixed,
+        guarantee: Guarantee::ControlGroupsReadOnly,
         source: "cgroups(7)",
         attempt: |targets| {
             let path = "/sys/fs/cgroup/cgroup.procs";
@@ -201,7 +201,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "change-own-limits",
         title: "write to the limits of its own control group",
-        guarantee: Guarantee::LimitsFixed,
+        guarantee: Guarantee::ControlGroupsReadOnly,
         source: "cgroups(7)",
         attempt: |targets| {
             expect_on_host(targets, "/sys/fs/cgroup/cgroup.procs")?;
@@ -213,7 +213,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     Channel {
         id: "shared-segments",
         title: "keep shared memory that outlives it",
-        guarantee: Guarantee::MemoryBounded,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "shmget(2)",
         attempt: |targets| {
             let id = call!(libc::SYS_shmget, libc::IPC_PRIVATE, 1 << 20, 0o600 | libc::IPC_CREAT)?;

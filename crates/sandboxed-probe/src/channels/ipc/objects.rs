@@ -16,7 +16,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-memory-read",
         title: "read a System V shared memory segment of another service",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "shmop(2)",
         attempt: |targets| {
             let (_, id) = planted(targets.ipc.shared_memory)?;
@@ -27,7 +27,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-memory-write",
         title: "write to a System V shared memory segment of another service",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "shmop(2)",
         attempt: |targets| {
             let (_, id) = planted(targets.ipc.shared_memory)?;
@@ -38,7 +38,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-memory-key",
         title: "find a System V shared memory segment by its key",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "shmget(2)",
         attempt: |targets| {
             let (key, _) = planted(targets.ipc.shared_memory)?;
@@ -49,14 +49,14 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-memory-list",
         title: "list the System V shared memory segments of others",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "sysvipc(7)",
         attempt: |targets| listed(planted(targets.ipc.shared_memory)?, "/proc/sysvipc/shm"),
     },
     Channel {
         id: "sysv-semaphore-change",
         title: "change a System V semaphore of another service",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "semop(2)",
         attempt: |targets| {
             let (key, _) = planted(targets.ipc.semaphore)?;
@@ -71,7 +71,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-semaphore-read",
         title: "read a System V semaphore of another service",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "semctl(2)",
         attempt: |targets| {
             /// `GETVAL`
@@ -87,14 +87,14 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-semaphore-list",
         title: "list the System V semaphores of others",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "sysvipc(7)",
         attempt: |targets| listed(planted(targets.ipc.semaphore)?, "/proc/sysvipc/sem"),
     },
     Channel {
         id: "sysv-queue-send",
         title: "put a message into a System V queue of another service",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "msgop(2)",
         attempt: |targets| {
             let (key, _) = planted(targets.ipc.message_queue)?;
@@ -109,7 +109,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-queue-receive",
         title: "read a message from a System V queue of another service",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "msgop(2)",
         attempt: |targets| {
             /// `MSG_COPY`: leave it there. Not all kernels have it.
@@ -127,14 +127,14 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "sysv-queue-list",
         title: "list the System V message queues of others",
-        guarantee: Guarantee::SysvIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "sysvipc(7)",
         attempt: |targets| listed(planted(targets.ipc.message_queue)?, "/proc/sysvipc/msg"),
     },
     Channel {
         id: "posix-memory-read",
         title: "read a POSIX shared memory object of another service",
-        guarantee: Guarantee::PosixIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "shm_overview(7)",
         attempt: |targets| {
             let path = targets.ipc.posix_memory.as_deref();
@@ -145,7 +145,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "posix-memory-write",
         title: "write to a POSIX shared memory object of another service",
-        guarantee: Guarantee::PosixIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "shm_overview(7)",
         attempt: |targets| {
             let path = targets.ipc.posix_memory.as_deref();
@@ -155,7 +155,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "posix-queue-open",
         title: "open a POSIX message queue of another service",
-        guarantee: Guarantee::PosixIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "mq_overview(7)",
         attempt: |targets| {
             // The system call, unlike the function of the C library, wants the name without its slash.
@@ -167,7 +167,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "posix-queue-list",
         title: "list the POSIX message queues of others",
-        guarantee: Guarantee::PosixIpcPrivate,
+        guarantee: Guarantee::IpcObjectsPrivate,
         source: "mq_overview(7)",
         attempt: |targets| {
             let path = std::path::Path::new("/dev/mqueue").join(queue(targets)?.to_string_lossy().as_ref());
@@ -180,7 +180,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "key-read",
         title: "read a key of another service by its number",
-        guarantee: Guarantee::KeyringsPrivate,
+        guarantee: Guarantee::KeyringPrivate,
         source: "keyctl(2)",
         attempt: |targets| {
             let key = key(targets)?;
@@ -190,7 +190,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "key-search",
         title: "find another service's key in the keyring of their common user",
-        guarantee: Guarantee::KeyringsPrivate,
+        guarantee: Guarantee::KeyringPrivate,
         source: "user-keyring(7)",
         attempt: |targets| {
             key(targets)?;
@@ -203,7 +203,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "key-request",
         title: "have the kernel look for another service's key",
-        guarantee: Guarantee::KeyringsPrivate,
+        guarantee: Guarantee::KeyringPrivate,
         source: "request_key(2)",
         attempt: |targets| {
             key(targets)?;
@@ -218,7 +218,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "key-plant",
         title: "leave a key in the keyring that all services of its user share",
-        guarantee: Guarantee::KeyringsPrivate,
+        guarantee: Guarantee::KeyringPrivate,
         source: "add_key(2)",
         attempt: |_| {
             let key = call!(libc::SYS_add_key, c"user", c"sandboxed-probe-left", b"x", 1, USER_KEYRING)?;
@@ -229,7 +229,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "key-list",
         title: "list keys",
-        guarantee: Guarantee::KeyringsPrivate,
+        guarantee: Guarantee::KeyringPrivate,
         source: "proc(5)",
         attempt: |targets| {
             let serial = format!("{:08x}", key(targets)?);
@@ -244,7 +244,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "named-pipe",
         title: "write into a named pipe of another service",
-        guarantee: Guarantee::NoForeignSockets,
+        guarantee: Guarantee::RuntimeHidden,
         source: "fifo(7)",
         attempt: |targets| {
             let path =
@@ -257,7 +257,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "terminal-write",
         title: "write to a terminal that is in use",
-        guarantee: Guarantee::TerminalsHidden,
+        guarantee: Guarantee::DevicesHidden,
         source: "pts(4)",
         attempt: |targets| {
             let path =
@@ -271,7 +271,7 @@ pub(crate) const OBJECTS: &[Channel] = &[
     Channel {
         id: "terminal-list",
         title: "see which terminals are in use",
-        guarantee: Guarantee::TerminalsHidden,
+        guarantee: Guarantee::DevicesHidden,
         source: "pts(4)",
         attempt: |targets| {
             let path =

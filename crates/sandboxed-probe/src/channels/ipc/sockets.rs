@@ -18,35 +18,35 @@ macro_rules! daemons {
             Channel {
                 id: "socket-file-stream",
                 title: "connect to a stream socket file in /run",
-                guarantee: Guarantee::NoForeignSockets,
+                guarantee: Guarantee::RuntimeHidden,
                 source: "unix(7)",
                 attempt: |targets| planted(targets, "run", SocketKind::Stream),
             },
             Channel {
                 id: "socket-file-datagram",
                 title: "send to a datagram socket file in /run",
-                guarantee: Guarantee::NoForeignSockets,
+                guarantee: Guarantee::RuntimeHidden,
                 source: "unix(7)",
                 attempt: |targets| planted(targets, "run", SocketKind::Datagram),
             },
             Channel {
                 id: "socket-file-seqpacket",
                 title: "connect to a seqpacket socket file in /run",
-                guarantee: Guarantee::NoForeignSockets,
+                guarantee: Guarantee::RuntimeHidden,
                 source: "unix(7)",
                 attempt: |targets| planted(targets, "run", SocketKind::Seqpacket),
             },
             Channel {
                 id: "socket-file-tmp",
                 title: "connect to a socket file in /tmp",
-                guarantee: Guarantee::NoForeignSockets,
+                guarantee: Guarantee::TemporaryFilesPrivate,
                 source: "unix(7)",
                 attempt: |targets| planted(targets, "tmp", SocketKind::Stream),
             },
             Channel {
                 id: "socket-file-state",
                 title: "connect to a socket file in another service's state",
-                guarantee: Guarantee::NoForeignSockets,
+                guarantee: Guarantee::HostFilesUnreadable,
                 source: "unix(7)",
                 attempt: |targets| planted(targets, "var-lib", SocketKind::Stream),
             },
@@ -65,51 +65,51 @@ macro_rules! daemons {
 }
 
 daemons! {
-    "dbus-system" "connect to the system bus" NoMessageBus "dbus-daemon(1)" Stream ["/run/dbus/system_bus_socket"],
-    "varlink-users" "look users up over varlink" NoMessageBus "systemd-userdbd.service(8)" Stream
+    "dbus-system" "connect to the system bus" MessageBusClosed "dbus-daemon(1)" Stream ["/run/dbus/system_bus_socket"],
+    "varlink-users" "look users up over varlink" RuntimeHidden "systemd-userdbd.service(8)" Stream
         ["/run/systemd/userdb/io.systemd.DynamicUser", "/run/systemd/userdb/io.systemd.Multiplexer"],
-    "varlink-resolver" "use the host's resolver over varlink" NoMessageBus "systemd-resolved.service(8)" Stream
+    "varlink-resolver" "use the host's resolver over varlink" RuntimeHidden "systemd-resolved.service(8)" Stream
         ["/run/systemd/resolve/io.systemd.Resolve"],
-    "varlink-manager" "ask the service manager over varlink" NoManagerSockets "systemd(1)" Stream
+    "varlink-manager" "ask the service manager over varlink" RuntimeHidden "systemd(1)" Stream
         ["/run/systemd/io.systemd.Manager", "/run/systemd/io.systemd.ManagedOOM"],
-    "varlink-machine" "manage virtual machines over varlink" NoContainerDaemons "systemd-machined.service(8)" Stream
+    "varlink-machine" "manage virtual machines over varlink" RuntimeHidden "systemd-machined.service(8)" Stream
         ["/run/systemd/machine/io.systemd.Machine"],
-    "varlink-host-name" "ask for the host's name over varlink" NoMessageBus "systemd-hostnamed.service(8)" Stream
+    "varlink-host-name" "ask for the host's name over varlink" RuntimeHidden "systemd-hostnamed.service(8)" Stream
         ["/run/systemd/io.systemd.Hostname"],
-    "varlink-credentials" "have secrets decrypted over varlink" NoMessageBus "systemd-creds(1)" Stream
+    "varlink-credentials" "have secrets decrypted over varlink" RuntimeHidden "systemd-creds(1)" Stream
         ["/run/systemd/io.systemd.Credentials"],
-    "name-service-cache" "use the host's name service" NoMessageBus "nscd(8)" Stream
+    "name-service-cache" "use the host's name service" RuntimeHidden "nscd(8)" Stream
         ["/run/nscd/socket", "/var/run/nscd/socket"],
-    "manager-private" "talk to the service manager" NoManagerSockets "systemctl(1)" Stream ["/run/systemd/private"],
-    "device-manager" "talk to the device manager" NoManagerSockets "udevadm(8)" Seqpacket ["/run/udev/control"],
-    "journal-native" "write journal entries with fields of its choice" NoLogForging
+    "manager-private" "talk to the service manager" RuntimeHidden "systemctl(1)" Stream ["/run/systemd/private"],
+    "device-manager" "talk to the device manager" RuntimeHidden "udevadm(8)" Seqpacket ["/run/udev/control"],
+    "journal-native" "write journal entries with fields of its choice" JournalUnforged
         "systemd-journald.service(8)" Datagram ["/run/systemd/journal/socket"],
-    "journal-stream" "open log streams under any name" NoLogForging "systemd-journald.service(8)" Stream
+    "journal-stream" "open log streams under any name" JournalUnforged "systemd-journald.service(8)" Stream
         ["/run/systemd/journal/stdout"],
-    "syslog" "write log messages under any name" NoLogForging "syslog(3)" Datagram
+    "syslog" "write log messages under any name" JournalUnforged "syslog(3)" Datagram
         ["/dev/log", "/run/systemd/journal/dev-log"],
-    "coredump-socket" "hand core dumps to the host" NoCoreDumps "systemd-coredump(8)" Seqpacket
+    "coredump-socket" "hand core dumps to the host" RuntimeHidden "systemd-coredump(8)" Seqpacket
         ["/run/systemd/coredump"],
-    "docker" "give orders to Docker" NoContainerDaemons "docker(1)" Stream ["/run/docker.sock", "/var/run/docker.sock"],
-    "podman" "give orders to Podman" NoContainerDaemons "podman-system-service(1)" Stream
+    "docker" "give orders to Docker" RuntimeHidden "docker(1)" Stream ["/run/docker.sock", "/var/run/docker.sock"],
+    "podman" "give orders to Podman" RuntimeHidden "podman-system-service(1)" Stream
         ["/run/podman/podman.sock"],
-    "containerd" "give orders to containerd" NoContainerDaemons "containerd(8)" Stream
+    "containerd" "give orders to containerd" RuntimeHidden "containerd(8)" Stream
         ["/run/containerd/containerd.sock", "/run/crio/crio.sock"],
-    "libvirt" "give orders to libvirt" NoContainerDaemons "libvirtd(8)" Stream
+    "libvirt" "give orders to libvirt" RuntimeHidden "libvirtd(8)" Stream
         ["/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"],
-    "incus" "give orders to Incus" NoContainerDaemons "incus(1)" Stream
+    "incus" "give orders to Incus" RuntimeHidden "incus(1)" Stream
         ["/run/incus/unix.socket", "/var/lib/incus/unix.socket", "/var/lib/lxd/unix.socket"],
-    "nix-daemon" "have the Nix daemon build and fetch" NoContainerDaemons "nix-daemon(8)" Stream
+    "nix-daemon" "have the Nix daemon build and fetch" HostFilesUnreadable "nix-daemon(8)" Stream
         ["/nix/var/nix/daemon-socket/socket"],
-    "snap-daemon" "give orders to snapd" NoContainerDaemons "snap(8)" Stream ["/run/snapd.socket"],
-    "package-daemon" "have packages installed" NoContainerDaemons "pkcon(1)" Stream ["/run/fwupd.sock"],
-    "display-server" "talk to the display server" NoForeignSockets "Xserver(1)" Stream ["/tmp/.X11-unix/X0"],
-    "print-server" "talk to the print server" NoForeignSockets "cupsd(8)" Stream ["/run/cups/cups.sock"],
-    "service-discovery" "talk to the service discovery" NoForeignSockets "avahi-daemon(8)" Stream
+    "snap-daemon" "give orders to snapd" RuntimeHidden "snap(8)" Stream ["/run/snapd.socket"],
+    "package-daemon" "have packages installed" RuntimeHidden "pkcon(1)" Stream ["/run/fwupd.sock"],
+    "display-server" "talk to the display server" TemporaryFilesPrivate "Xserver(1)" Stream ["/tmp/.X11-unix/X0"],
+    "print-server" "talk to the print server" RuntimeHidden "cupsd(8)" Stream ["/run/cups/cups.sock"],
+    "service-discovery" "talk to the service discovery" RuntimeHidden "avahi-daemon(8)" Stream
         ["/run/avahi-daemon/socket"],
-    "postgresql" "connect to PostgreSQL" NoForeignSockets "postgres(1)" Stream ["/run/postgresql/.s.PGSQL.5432"],
-    "mysql" "connect to MySQL" NoForeignSockets "mysqld(8)" Stream ["/run/mysqld/mysqld.sock"],
-    "redis" "connect to Redis" NoForeignSockets "redis-server(1)" Stream
+    "postgresql" "connect to PostgreSQL" RuntimeHidden "postgres(1)" Stream ["/run/postgresql/.s.PGSQL.5432"],
+    "mysql" "connect to MySQL" RuntimeHidden "mysqld(8)" Stream ["/run/mysqld/mysqld.sock"],
+    "redis" "connect to Redis" RuntimeHidden "redis-server(1)" Stream
         ["/run/redis/redis-server.sock", "/run/redis/redis.sock"],
 }
 

@@ -11,7 +11,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "bpf-map",
         title: "create a BPF map",
-        guarantee: Guarantee::NoBpf,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "bpf(2)",
         attempt: |_| {
             /// `BPF_MAP_CREATE`, `BPF_MAP_TYPE_ARRAY`; key, value and table of the smallest size.
@@ -29,14 +29,14 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "performance-counter",
         title: "count events of its own processes",
-        guarantee: Guarantee::NoPerf,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "perf_event_open(2)",
         attempt: |_| performance_counter(0),
     },
     Channel {
         id: "userfaultfd",
         title: "handle page faults in user space",
-        guarantee: Guarantee::NoUserfaultfd,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "userfaultfd(2)",
         attempt: |_| {
             /// `UFFD_USER_MODE_ONLY`: what callers without privileges have to ask for.
@@ -48,7 +48,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "userfaultfd-kernel",
         title: "handle page faults of the kernel in user space",
-        guarantee: Guarantee::NoUserfaultfd,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "userfaultfd(2)",
         attempt: |_| {
             sys::descriptor(call!(libc::SYS_userfaultfd, libc::O_CLOEXEC))?;
@@ -58,7 +58,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "io-uring",
         title: "set up a ring for system calls that no filter sees",
-        guarantee: Guarantee::NoIoUring,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "io_uring_setup(2)",
         attempt: |_| {
             sys::descriptor(call!(libc::SYS_io_uring_setup, 1, &mut [0_u8; 120]))?;
@@ -68,7 +68,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "add-key",
         title: "add a key to a keyring of its own",
-        guarantee: Guarantee::NoKeyManagement,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "add_key(2)",
         attempt: |_| {
             /// `KEY_SPEC_PROCESS_KEYRING`: gone with the process.
@@ -80,7 +80,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "keyctl",
         title: "manage keyrings",
-        guarantee: Guarantee::NoKeyManagement,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "keyctl(2)",
         attempt: |_| {
             /// `KEYCTL_GET_KEYRING_ID` of the process's own keyring, which is made by asking.
@@ -93,7 +93,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "personality",
         title: "turn off address randomisation for its programs",
-        guarantee: Guarantee::NoPersonality,
+        guarantee: Guarantee::PersonalityLocked,
         source: "personality(2)",
         attempt: |_| {
             call!(libc::SYS_personality, libc::ADDR_NO_RANDOMIZE)?;
@@ -103,7 +103,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "trace-own-child",
         title: "trace a process of its own",
-        guarantee: Guarantee::NoDebugging,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "ptrace(2)",
         attempt: |_| {
             /// `PTRACE_TRACEME`
@@ -115,7 +115,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "load-module",
         title: "load a kernel module",
-        guarantee: Guarantee::NoModules,
+        guarantee: Guarantee::KernelModulesClosed,
         source: "init_module(2)",
         // CAP_SYS_MODULE first, then the image: nothing is not a module.
         attempt: |_| past_the_gate(call!(libc::SYS_init_module, b"", 0, c""), &[libc::ENOEXEC, libc::EINVAL]),
@@ -123,7 +123,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "load-module-file",
         title: "load a kernel module from a file",
-        guarantee: Guarantee::NoModules,
+        guarantee: Guarantee::KernelModulesClosed,
         source: "init_module(2)",
         // CAP_SYS_MODULE first, then the flags and the descriptor.
         attempt: |_| {
@@ -133,7 +133,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "unload-module",
         title: "unload a kernel module",
-        guarantee: Guarantee::NoModules,
+        guarantee: Guarantee::KernelModulesClosed,
         source: "delete_module(2)",
         // CAP_SYS_MODULE first, then the name, which no module has.
         attempt: |_| {
@@ -146,7 +146,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "prepare-kernel",
         title: "prepare another kernel to boot into",
-        guarantee: Guarantee::NoReboot,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "kexec_load(2)",
         // CAP_SYS_BOOT first, then the flags, which do not exist: no image is touched.
         attempt: |_| past_the_gate(call!(libc::SYS_kexec_load, 0, 0, NULL, 0x7ff0), &[libc::EINVAL]),
@@ -154,7 +154,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "reboot",
         title: "reboot the machine",
-        guarantee: Guarantee::NoReboot,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "reboot(2)",
         // CAP_SYS_BOOT first, then the magic numbers, which are wrong: nothing happens.
         attempt: |_| past_the_gate(call!(libc::SYS_reboot, 1, 2, 3, NULL), &[libc::EINVAL]),
@@ -162,7 +162,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "set-clock",
         title: "set the clock",
-        guarantee: Guarantee::ClockUnchangeable,
+        guarantee: Guarantee::ClockUnchanged,
         source: "adjtimex(2)",
         // Sets the length of a tick to what it is.
         attempt: |_| {
@@ -189,7 +189,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "wake-machine",
         title: "set an alarm that wakes the machine",
-        guarantee: Guarantee::ClockUnchangeable,
+        guarantee: Guarantee::NoCapabilities,
         source: "timerfd_create(2)",
         attempt: |_| {
             sys::descriptor(call!(libc::SYS_timerfd_create, libc::CLOCK_BOOTTIME_ALARM, libc::TFD_CLOEXEC))?;
@@ -199,14 +199,14 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "calls-32-bit",
         title: "make 32-bit system calls",
-        guarantee: Guarantee::NativeCallsOnly,
+        guarantee: Guarantee::NativeSystemCalls,
         source: "syscall(2)",
         attempt: calls_32_bit,
     },
     Channel {
         id: "calls-x32",
         title: "make system calls of the x32 architecture",
-        guarantee: Guarantee::NativeCallsOnly,
+        guarantee: Guarantee::NativeSystemCalls,
         source: "syscall(2)",
         attempt: |_| {
             /// `__X32_SYSCALL_BIT`
@@ -225,7 +225,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "swap",
         title: "turn swap space off",
-        guarantee: Guarantee::NoAdministration,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "swapoff(2)",
         // CAP_SYS_ADMIN first, then the path.
         attempt: |_| past_the_gate(call!(libc::SYS_swapoff, c"/sandboxed/no/such/file"), &[libc::ENOENT]),
@@ -233,7 +233,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "accounting",
         title: "turn process accounting on",
-        guarantee: Guarantee::NoAdministration,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "acct(2)",
         // CAP_SYS_PACCT first, then the path.
         attempt: |_| past_the_gate(call!(libc::SYS_acct, c"/sandboxed/no/such/file"), &[libc::ENOENT]),
@@ -241,7 +241,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "host-name",
         title: "rename the host",
-        guarantee: Guarantee::NoAdministration,
+        guarantee: Guarantee::HostnameUnchanged,
         source: "sethostname(2)",
         attempt: |targets| {
             let name = std::fs::read_to_string("/proc/sys/kernel/hostname").step("read the name")?;
@@ -256,7 +256,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "quota",
         title: "administer disk quotas",
-        guarantee: Guarantee::NoAdministration,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "quotactl(2)",
         // Q_SYNC of everything is for anybody; on a file that is no device it says so.
         attempt: |_| {
@@ -271,14 +271,14 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "raw-io-permission",
         title: "get direct access to input and output ports",
-        guarantee: Guarantee::NoRawIo,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "ioperm(2)",
         attempt: io_permission,
     },
     Channel {
         id: "local-descriptors",
         title: "change the processor's segment table",
-        guarantee: Guarantee::NoRawIo,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "modify_ldt(2)",
         attempt: |_| {
             #[cfg(target_arch = "x86_64")]
@@ -299,7 +299,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "kernel-log",
         title: "read the log of the kernel",
-        guarantee: Guarantee::NoKernelLog,
+        guarantee: Guarantee::KernelLogClosed,
         source: "syslog(2)",
         attempt: |_| {
             /// `SYSLOG_ACTION_READ_ALL`
@@ -313,7 +313,7 @@ pub(crate) const CALLS: &[Channel] = &[
     Channel {
         id: "move-pages",
         title: "move memory between the nodes of the machine",
-        guarantee: Guarantee::NoAdministration,
+        guarantee: Guarantee::SystemCallsLimited,
         source: "migrate_pages(2)",
         attempt: |_| {
             // From no node to no node.

@@ -14,7 +14,7 @@ macro_rules! families {
         pub(crate) const FAMILIES: &[Channel] = &[$(Channel {
             id: concat!("family-", $id),
             title: concat!("create sockets of the family for ", $what),
-            guarantee: Guarantee::NoRareFamilies,
+            guarantee: Guarantee::AddressFamiliesLimited,
             source: $source,
             attempt: |_| family($number),
         }),*];

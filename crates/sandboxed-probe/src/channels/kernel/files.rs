@@ -20,14 +20,14 @@ macro_rules! files {
             Channel {
                 id: "kernel-symbols",
                 title: "read the addresses of the kernel's symbols",
-                guarantee: Guarantee::NoKernelInternals,
+                guarantee: Guarantee::KernelInformationHidden,
                 source: "proc(5)",
                 attempt: symbols,
             },
             Channel {
                 id: "control-group-create",
                 title: "create a control group beside those of the services",
-                guarantee: Guarantee::KernelFilesReadOnly,
+                guarantee: Guarantee::ControlGroupsReadOnly,
                 source: "cgroups(7)",
                 attempt: create_group,
             },
@@ -39,39 +39,39 @@ macro_rules! files {
 }
 
 files! {
-    "sysctl-write" "change a kernel setting" KernelFilesReadOnly "sysctl(8)" write ["/proc/sys/kernel/hostname"],
-    "core-pattern-write" "choose the program that handles crashes" KernelFilesReadOnly "core(5)" write
+    "sysctl-write" "change a kernel setting" KernelTunablesReadOnly "sysctl(8)" write ["/proc/sys/kernel/hostname"],
+    "core-pattern-write" "choose the program that handles crashes" KernelTunablesReadOnly "core(5)" write
         ["/proc/sys/kernel/core_pattern"],
-    "module-loader-write" "choose the program that loads modules" KernelFilesReadOnly "proc(5)" write
+    "module-loader-write" "choose the program that loads modules" KernelTunablesReadOnly "proc(5)" write
         ["/proc/sys/kernel/modprobe"],
-    "magic-key-write" "press the magic system request key" KernelFilesReadOnly "proc(5)" write ["/proc/sysrq-trigger"],
-    "interrupt-affinity-write" "choose the processors for interrupts" KernelFilesReadOnly "proc(5)" write
+    "magic-key-write" "press the magic system request key" KernelTunablesReadOnly "proc(5)" write ["/proc/sysrq-trigger"],
+    "interrupt-affinity-write" "choose the processors for interrupts" KernelTunablesReadOnly "proc(5)" write
         ["/proc/irq/default_smp_affinity"],
-    "sysfs-write" "change a setting below /sys" KernelFilesReadOnly "sysfs(5)" write
+    "sysfs-write" "change a setting below /sys" KernelTunablesReadOnly "sysfs(5)" write
         ["/sys/kernel/profiling", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/uevent_helper",
          "/sys/power/state", "/sys/devices/system/cpu/cpu1/online"],
-    "event-helper-write" "cause device events" KernelFilesReadOnly "sysfs(5)" write
+    "event-helper-write" "cause device events" KernelTunablesReadOnly "sysfs(5)" write
         ["/sys/class/mem/null/uevent", "/sys/devices/virtual/mem/null/uevent"],
-    "binary-formats-write" "register interpreters for the whole machine" KernelFilesReadOnly "binfmt.d(5)" write
+    "binary-formats-write" "register interpreters for the whole machine" KernelTunablesReadOnly "binfmt.d(5)" write
         ["/proc/sys/fs/binfmt_misc/register"],
-    "firmware-variables" "read the firmware's variables" KernelFilesReadOnly "sysfs(5)" list
+    "firmware-variables" "read the firmware's variables" HostHidden "sysfs(5)" list
         ["/sys/firmware/efi/efivars"],
-    "kernel-memory" "read the kernel's memory" NoKernelInternals "proc(5)" read ["/proc/kcore"],
-    "kernel-page-flags" "read what every page of the machine is used for" NoKernelInternals "proc(5)" read
+    "kernel-memory" "read the kernel's memory" KernelInformationHidden "proc(5)" read ["/proc/kcore"],
+    "kernel-page-flags" "read what every page of the machine is used for" KernelInformationHidden "proc(5)" read
         ["/proc/kpageflags"],
-    "kernel-messages" "take messages from the log of the kernel" NoKernelLog "proc(5)" open_only ["/proc/kmsg"],
-    "kernel-timers" "see the timers of all processes" NoKernelInternals "proc(5)" read ["/proc/timer_list"],
-    "kernel-slabs" "see what the kernel has allocated" NoKernelInternals "proc(5)" read ["/proc/slabinfo"],
-    "kernel-mappings" "see where the kernel has mapped what" NoKernelInternals "proc(5)" read
+    "kernel-messages" "take messages from the log of the kernel" KernelLogClosed "proc(5)" open_only ["/proc/kmsg"],
+    "kernel-timers" "see the timers of all processes" KernelInformationHidden "proc(5)" read ["/proc/timer_list"],
+    "kernel-slabs" "see what the kernel has allocated" KernelInformationHidden "proc(5)" read ["/proc/slabinfo"],
+    "kernel-mappings" "see where the kernel has mapped what" KernelInformationHidden "proc(5)" read
         ["/proc/vmallocinfo", "/proc/iomem"],
-    "kernel-configuration" "read how the kernel was built" KernelHidden "proc(5)" read ["/proc/config.gz"],
-    "kernel-traces" "use the kernel's tracing" NoKernelInternals "sysfs(5)" list
+    "kernel-configuration" "read how the kernel was built" KernelInformationHidden "proc(5)" read ["/proc/config.gz"],
+    "kernel-traces" "use the kernel's tracing" HostHidden "sysfs(5)" list
         ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"],
-    "kernel-debugging" "use the kernel's debugging files" NoKernelInternals "sysfs(5)" list ["/sys/kernel/debug"],
-    "kernel-security" "use the files of the security modules" NoKernelInternals "sysfs(5)" list
+    "kernel-debugging" "use the kernel's debugging files" HostHidden "sysfs(5)" list ["/sys/kernel/debug"],
+    "kernel-security" "use the files of the security modules" HostHidden "sysfs(5)" list
         ["/sys/kernel/security"],
-    "kernel-crashes" "read what crashed kernels have left" NoKernelInternals "sysfs(5)" list ["/sys/fs/pstore"],
-    "kernel-objects" "see the BPF objects of others" NoBpf "bpf(2)" list ["/sys/fs/bpf"],
+    "kernel-crashes" "read what crashed kernels have left" HostHidden "sysfs(5)" list ["/sys/fs/pstore"],
+    "kernel-objects" "see the BPF objects of others" HostHidden "bpf(2)" list ["/sys/fs/bpf"],
 }
 
 fn write(targets: &Targets, paths: &[&str]) -> Attempt {

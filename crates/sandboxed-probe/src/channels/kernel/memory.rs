@@ -18,7 +18,7 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-map-both",
         title: "map memory that is writable and executable",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "mmap(2)",
         attempt: |_| {
             let page = Page::map(READ_WRITE | libc::PROT_EXEC, ANONYMOUS, None)?;
@@ -29,7 +29,7 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-make-executable",
         title: "make memory executable after writing to it",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "mprotect(2)",
         attempt: |_| {
             let page = Page::map(READ_WRITE, ANONYMOUS, None).step("map")?;
@@ -41,7 +41,7 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-make-writable",
         title: "make executable memory writable",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "mprotect(2)",
         attempt: |_| {
             let page = Page::map(READ_EXECUTE, ANONYMOUS, None).step("map")?;
@@ -53,7 +53,7 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-key",
         title: "make memory executable with a protection key",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "pkey_mprotect(2)",
         attempt: |_| {
             let page = Page::map(READ_WRITE, ANONYMOUS, None).step("map")?;
@@ -65,7 +65,7 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-file-twice",
         title: "map an anonymous file twice, to write to and to execute",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "memfd_create(2)",
         attempt: |_| {
             let file =
@@ -78,7 +78,7 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-written-file",
         title: "map a file that it has written for execution",
-        guarantee: Guarantee::NoExecutionOfWrittenFiles,
+        guarantee: Guarantee::ProgramsFixed,
         source: "mmap(2)",
         attempt: |targets| {
             let (_scratch, mut file) = Scratch::file(targets)?;
@@ -90,14 +90,14 @@ pub(crate) const MEMORY: &[Channel] = &[
     Channel {
         id: "memory-shared-segment",
         title: "attach a System V segment for execution",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "shmop(2)",
         attempt: shared_segment,
     },
     Channel {
         id: "memory-by-personality",
         title: "have all readable memory executable",
-        guarantee: Guarantee::NoWriteExecuteMemory,
+        guarantee: Guarantee::NoWriteExecute,
         source: "personality(2)",
         attempt: |_| {
             call!(libc::SYS_personality, libc::READ_IMPLIES_EXEC).step("personality")?;

@@ -52,14 +52,14 @@ macro_rules! kinds {
             Channel {
                 id: "mount",
                 title: "mount a file system",
-                guarantee: Guarantee::NoMounts,
+                guarantee: Guarantee::SystemCallsLimited,
                 source: "mount(2)",
                 attempt: mount,
             },
             Channel {
                 id: "mount-context",
                 title: "make a file system to be mounted later",
-                guarantee: Guarantee::NoMounts,
+                guarantee: Guarantee::SystemCallsLimited,
                 source: "fsopen(2)",
                 attempt: |_| {
                     sys::descriptor(call!(libc::SYS_fsopen, c"tmpfs", 0))?;
@@ -69,7 +69,7 @@ macro_rules! kinds {
             Channel {
                 id: "mount-copy",
                 title: "copy a mount",
-                guarantee: Guarantee::NoMounts,
+                guarantee: Guarantee::SystemCallsLimited,
                 source: "open_tree(2)",
                 attempt: |_| {
                     /// `OPEN_TREE_CLONE`
@@ -81,7 +81,7 @@ macro_rules! kinds {
             Channel {
                 id: "unmount",
                 title: "unmount a file system",
-                guarantee: Guarantee::NoMounts,
+                guarantee: Guarantee::SystemCallsLimited,
                 source: "umount(2)",
                 // The privilege is checked before the path on all kernels since 5.9, after it before.
                 attempt: |targets| {
@@ -94,7 +94,7 @@ macro_rules! kinds {
             Channel {
                 id: "change-root",
                 title: "choose another root directory",
-                guarantee: Guarantee::NoMounts,
+                guarantee: Guarantee::SystemCallsLimited,
                 source: "chroot(2)",
                 attempt: |_| {
                     call!(libc::SYS_chroot, c"/")?;
@@ -104,7 +104,7 @@ macro_rules! kinds {
             Channel {
                 id: "pivot-root",
                 title: "exchange the root mount",
-                guarantee: Guarantee::NoMounts,
+                guarantee: Guarantee::SystemCallsLimited,
                 source: "pivot_root(2)",
                 // CAP_SYS_ADMIN first, then the paths.
                 attempt: |_| {

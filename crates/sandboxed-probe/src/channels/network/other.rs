@@ -17,119 +17,119 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "abstract-stream",
         title: "connect to an abstract stream socket",
-        guarantee: Guarantee::NoAbstractSockets,
+        guarantee: Guarantee::AbstractSocketsClosed,
         source: "unix(7)",
         attempt: |targets| abstract_socket(targets, SocketKind::Stream),
     },
     Channel {
         id: "abstract-datagram",
         title: "send to an abstract datagram socket",
-        guarantee: Guarantee::NoAbstractSockets,
+        guarantee: Guarantee::AbstractSocketsClosed,
         source: "unix(7)",
         attempt: |targets| abstract_socket(targets, SocketKind::Datagram),
     },
     Channel {
         id: "abstract-seqpacket",
         title: "connect to an abstract seqpacket socket",
-        guarantee: Guarantee::NoAbstractSockets,
+        guarantee: Guarantee::AbstractSocketsClosed,
         source: "unix(7)",
         attempt: |targets| abstract_socket(targets, SocketKind::Seqpacket),
     },
     Channel {
         id: "abstract-squat",
         title: "take abstract names that programs of the host expect to be theirs",
-        guarantee: Guarantee::NoAbstractSockets,
+        guarantee: Guarantee::AbstractSocketsClosed,
         source: "unix(7)",
         attempt: abstract_squat,
     },
     Channel {
         id: "port-squat-tcp-v4",
         title: "listen on a free TCP port of the host that it was not given",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "bind(2)",
         attempt: |targets| squat(targets, libc::SOCK_STREAM, LOOPBACK_V4),
     },
     Channel {
         id: "port-squat-tcp-v6",
         title: "listen on a free TCP port of the host over IPv6",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "bind(2)",
         attempt: |targets| squat(targets, libc::SOCK_STREAM, LOOPBACK_V6),
     },
     Channel {
         id: "port-squat-tcp-any",
         title: "listen on a free TCP port on all addresses of the host",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "bind(2)",
         attempt: |targets| squat(targets, libc::SOCK_STREAM, Ipv6Addr::UNSPECIFIED.into()),
     },
     Channel {
         id: "port-squat-udp-v4",
         title: "take a free UDP port of the host that it was not given",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "bind(2)",
         attempt: |targets| squat(targets, libc::SOCK_DGRAM, Ipv4Addr::UNSPECIFIED.into()),
     },
     Channel {
         id: "port-squat-udp-v6",
         title: "take a free UDP port of the host over IPv6",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "bind(2)",
         attempt: |targets| squat(targets, libc::SOCK_DGRAM, LOOPBACK_V6),
     },
     Channel {
         id: "port-steal-tcp",
         title: "share the TCP port of another service and get half of its connections",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "socket(7)",
         attempt: |targets| steal(targets, libc::SOCK_STREAM, targets.victim()?.shared_tcp_port),
     },
     Channel {
         id: "port-steal-udp",
         title: "share the UDP port of another service and get half of its datagrams",
-        guarantee: Guarantee::NoPortSquatting,
+        guarantee: Guarantee::PortsNotTaken,
         source: "socket(7)",
         attempt: |targets| steal(targets, libc::SOCK_DGRAM, targets.victim()?.shared_udp_port),
     },
     Channel {
         id: "raw-v4",
         title: "open a raw IPv4 socket",
-        guarantee: Guarantee::NoRawSockets,
+        guarantee: Guarantee::NoCapabilities,
         source: "raw(7)",
         attempt: |_| opened(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP),
     },
     Channel {
         id: "raw-v6",
         title: "open a raw IPv6 socket",
-        guarantee: Guarantee::NoRawSockets,
+        guarantee: Guarantee::NoCapabilities,
         source: "raw(7)",
         attempt: |_| opened(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6),
     },
     Channel {
         id: "packet-raw",
         title: "open a socket that sees all packets of all interfaces",
-        guarantee: Guarantee::NoRawSockets,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "packet(7)",
         attempt: |_| opened(libc::AF_PACKET, libc::SOCK_RAW, 0),
     },
     Channel {
         id: "packet-datagram",
         title: "open a packet socket without link headers",
-        guarantee: Guarantee::NoRawSockets,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "packet(7)",
         attempt: |_| opened(libc::AF_PACKET, libc::SOCK_DGRAM, 0),
     },
     Channel {
         id: "vsock-host",
         title: "reach the hypervisor or the machine over a virtual machine socket",
-        guarantee: Guarantee::NoLocalPorts,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "vsock(7)",
         attempt: vsock,
     },
     Channel {
         id: "socket-mark",
         title: "mark packets so that the host's rules treat them as something else",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::NoCapabilities,
         source: "socket(7)",
         attempt: |_| {
             let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0).step("socket")?;
@@ -140,7 +140,7 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "foreign-source",
         title: "use source addresses of other machines",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::NoCapabilities,
         source: "ip(7)",
         attempt: |_| {
             let socket = socket(libc::AF_INET, libc::SOCK_DGRAM, 0).step("socket")?;
@@ -151,21 +151,21 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "interface-configure",
         title: "configure a network interface",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::NoCapabilities,
         source: "netdevice(7)",
         attempt: configure_interface,
     },
     Channel {
         id: "interface-create",
         title: "create a network interface",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::NoCapabilities,
         source: "netdevice(7)",
         attempt: create_interface,
     },
     Channel {
         id: "filter-rules",
         title: "talk to the packet filter",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "nft(8)",
         attempt: |_| {
             /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_GETGEN`: asks for the generation of the rules.
@@ -177,7 +177,7 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "ipsec-policies",
         title: "talk to the IPsec policy database",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "ip-xfrm(8)",
         attempt: |_| {
             /// `XFRM_MSG_GETSPDINFO`
@@ -189,21 +189,21 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "list-interfaces",
         title: "see the network interfaces and addresses of the host",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "rtnetlink(7)",
         attempt: list_interfaces,
     },
     Channel {
         id: "list-sockets",
         title: "list the sockets of others",
-        guarantee: Guarantee::SocketsUnlisted,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "sock_diag(7)",
         attempt: list_sockets,
     },
     Channel {
         id: "read-proc-net-tcp",
         title: "read the table of TCP sockets",
-        guarantee: Guarantee::SocketsUnlisted,
+        guarantee: Guarantee::KernelInformationHidden,
         source: "proc(5)",
         attempt: |targets| {
             let port = super::listener(targets, Protocol::Tcp, LOOPBACK_V4)?.port;
@@ -219,7 +219,7 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "read-proc-net-unix",
         title: "read the table of unix sockets",
-        guarantee: Guarantee::SocketsUnlisted,
+        guarantee: Guarantee::KernelInformationHidden,
         source: "proc(5)",
         attempt: |targets| {
             let socket = targets.abstract_sockets.first();
@@ -230,7 +230,7 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "device-events",
         title: "listen to the kernel's device events",
-        guarantee: Guarantee::NoNetworkConfiguration,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "netlink(7)",
         attempt: |targets| {
             let socket =
@@ -246,7 +246,7 @@ pub(crate) const OTHER: &[Channel] = &[
     Channel {
         id: "audit-log",
         title: "write to the audit log",
-        guarantee: Guarantee::NoLogForging,
+        guarantee: Guarantee::AddressFamiliesLimited,
         source: "netlink(7)",
         attempt: |_| {
             /// `AUDIT_GET`: asks for the status, which takes the same privilege family as writing.
