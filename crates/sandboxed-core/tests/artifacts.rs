@@ -1,5 +1,7 @@
 //! The artifacts of the shipped presets, as snapshots; and what holds for all of them.
 
+#![allow(clippy::unwrap_used, reason = "a test says by panicking what is wrong")]
+
 use sandboxed_core::emit::artifacts;
 use sandboxed_core::preset::PRESETS;
 use sandboxed_core::resolve::{Resolved, Surroundings};

@@ -1,3 +1,14 @@
-//! See the crate description.
+//! `sandboxed`: run a service you only half trust as an ordinary systemd unit, kept apart from the machine.
 
-fn main() {}
+mod cli;
+mod command;
+mod host;
+mod input;
+mod output;
+mod show;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

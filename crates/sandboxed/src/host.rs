@@ -1,0 +1,106 @@
+//! The machine that we run on, as a target.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use sandboxed_core::scalar::HostPath;
+use sandboxed_core::target::{Distribution, Kernel, Netfilter, Target};
+use sandboxed_systemd::Version;
+
+/// Reads the target from this machine.
+///
+/// # Errors
+/// If systemd or the kernel does not tell its version, or systemd is one that plans are not made for.
+pub fn target() -> Result<Target> {
+    let systemd = systemd_version().context("the target `host` needs systemd on this machine; or name a release: --target debian-13")?;
+    let kernel: Kernel = rustix::system::uname().release().to_string_lossy().parse()?;
+    let mut target = Target::new(systemd, kernel);
+    target.distribution = distribution();
+    target.netfilter = netfilter(&mut target);
+    for program in ["sandboxed", "sandboxed-launch"] {
+        if let Some(path) = find(program) {
+            target.programs.insert(program.to_owned(), path);
+        }
+    }
+    target.name_servers = name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
+    Ok(target.supported()?)
+}
+
+fn systemd_version() -> Result<Version> {
+    let output = Command::new("systemctl").arg("--version").output().context("cannot run systemctl")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // "systemd 257 (257.9-1~deb13u1)"
+    let version = text.split_whitespace().nth(1).context("systemctl --version says nothing")?;
+    version.parse().with_context(|| format!("systemctl --version says `{version}`"))
+}
+
+fn distribution() -> Distribution {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let ids: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("ID=").or_else(|| line.strip_prefix("ID_LIKE=")))
+        .flat_map(|value| value.trim_matches('"').split_whitespace())
+        .collect();
+    match ids.as_slice() {
+        ids if ids.contains(&"nixos") => Distribution::Nixos,
+        ids if ids.contains(&"debian") => Distribution::Debian,
+        _ => Distribution::Other,
+    }
+}
+
+/// nftables wherever `nft` is: its tables stand beside whatever firewall the machine has.
+fn netfilter(target: &mut Target) -> Netfilter {
+    if let Some(nft) = find("nft") {
+        target.programs.insert("nft".to_owned(), nft);
+        return Netfilter::Nftables;
+    }
+    let mut both = true;
+    for program in ["iptables-restore", "ip6tables-restore"] {
+        match find(program) {
+            Some(path) => drop(target.programs.insert(program.to_owned(), path)),
+            None => both = false,
+        }
+    }
+    if both { Netfilter::Iptables } else { Netfilter::None }
+}
+
+/// Where a program is, among the folders that units can rely on.
+fn find(program: &str) -> Option<HostPath> {
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/usr/lib/sandboxed", "/usr/local/lib/sandboxed", "/run/current-system/sw/bin"]
+        .iter()
+        .map(|folder| format!("{folder}/{program}"))
+        .find(|path| Path::new(path).is_file())
+        .and_then(|path| HostPath::new(&path))
+}
+
+fn name_servers(resolv_conf: &str) -> Vec<std::net::IpAddr> {
+    resolv_conf
+        .lines()
+        .filter_map(|line| line.strip_prefix("nameserver"))
+        .filter_map(|address| address.split('%').next().unwrap_or_default().trim().parse().ok())
+        .collect()
+}
+
+/// What `systemctl cat` says of a unit, without the drop-ins of ours.
+///
+/// # Errors
+/// If systemd knows no such unit.
+pub fn unit_text(unit: &str) -> Result<String> {
+    let output = Command::new("systemctl").args(["cat", "--no-pager", "--", unit]).output().context("cannot run systemctl")?;
+    if !output.status.success() {
+        bail!("systemd knows no unit {unit}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name_servers;
+
+    #[test]
+    fn name_servers_are_read_as_resolv_conf_has_them() {
+        let text = "# x\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\noptions edns0\nnameserver junk\n";
+        assert_eq!(name_servers(text), ["127.0.0.53".parse::<std::net::IpAddr>().unwrap(), "fe80::1".parse().unwrap()]);
+    }
+}
