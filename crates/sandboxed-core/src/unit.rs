@@ -2,34 +2,21 @@
 
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name::UnitName;
-use sandboxed_systemd::value::{ExecLine, Prefixes, Privileges, Value};
+use sandboxed_systemd::unit::{ExecCommand, MalformedWord, ParseError, ParsedUnit};
+use sandboxed_systemd::value::{ExecLine, Prefixes, Privileges, Value, ValueError};
 
 use crate::areas::privileges::COMMANDS_CONFINED;
 use crate::plan::{Setting, Settings};
 
 /// What planning needs to know of a unit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Unit {
     /// Its name.
     pub name: UnitName,
-    /// `Type=`, with systemd's default filled in.
-    pub service_type: String,
-    /// `User=`, if it is set.
-    pub user: Option<String>,
-    /// `DynamicUser=`
-    pub dynamic_user: bool,
-    /// `PAMName=`, if it is set.
-    pub pam_name: Option<String>,
-    /// All command lines, directive by directive.
-    pub commands: Vec<Command>,
-    /// Directories that systemd makes for it (`StateDirectory=` and the like), absolute.
-    pub directories: Vec<String>,
-    /// Paths of the host that the unit itself asks to see or write, with the directive that says so.
-    pub paths: Vec<(String, String)>,
-    /// `SupplementaryGroups=`
-    pub groups: Vec<String>,
-    /// Capabilities that it asks for.
-    pub capabilities: Vec<String>,
+    /// The unit as systemd reads it, without our own drop-in.
+    text: ParsedUnit,
+    /// All command lines in force, directive by directive.
+    commands: Vec<Command>,
 }
 
 /// A command line of a unit.
@@ -38,18 +25,107 @@ pub struct Command {
     /// The directive: `ExecStart` and so on.
     pub directive: &'static str,
     /// The command.
-    pub line: ExecLine,
+    pub line: ExecCommand,
+}
+
+/// The directives that hold command lines, in the order in which systemd runs them.
+const COMMANDS: &[&str] = &[
+    "ExecCondition",
+    "ExecStartPre",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecReload",
+    "ExecReloadPost",
+    "ExecStop",
+    "ExecStopPost",
+];
+
+/// Directories that systemd makes for a unit, and what they are below (systemd.exec(5), `RuntimeDirectory=`).
+const DIRECTORIES: &[(&str, &str)] = &[
+    ("StateDirectory", "/var/lib"),
+    ("CacheDirectory", "/var/cache"),
+    ("LogsDirectory", "/var/log"),
+    ("RuntimeDirectory", "/run"),
+    ("ConfigurationDirectory", "/etc"),
+];
+
+/// Why a unit cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// systemd would not load it.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// A command line with quotes or escapes that are not valid.
+    #[error("{directive}=: {error}")]
+    Command {
+        /// The directive.
+        directive: &'static str,
+        /// What is wrong.
+        error: MalformedWord,
+    },
 }
 
 impl Unit {
-    /// Whether systemd waits for the service's word that it is ready, sd_notify(3).
-    pub fn notifies(&self) -> bool {
-        matches!(self.service_type.as_str(), "notify" | "notify-reload")
+    /// Reads a unit file, or several as `systemctl cat` prints them. Our own drop-in, if it is among them, is left out.
+    ///
+    /// # Errors
+    /// If systemd would refuse it.
+    pub fn parse(name: UnitName, text: &str) -> Result<Self, UnitError> {
+        let text = ParsedUnit::parse(&without_ours(text))?;
+        let mut commands = Vec::new();
+        for &directive in COMMANDS {
+            let lines = text.commands(Section::Service, directive);
+            let lines = lines.map_err(|error| UnitError::Command { directive, error })?;
+            commands.extend(lines.into_iter().map(|line| Command { directive, line }));
+        }
+        Ok(Self { name, text, commands })
     }
 
-    /// The user that it runs as, where it is root.
+    /// A directive that holds one value.
+    pub fn scalar(&self, directive: &str) -> Option<&str> {
+        self.text.scalar(Section::Service, directive)
+    }
+
+    /// A directive that holds a list.
+    pub fn list(&self, directive: &str) -> Vec<String> {
+        self.text.list(Section::Service, directive)
+    }
+
+    /// `Type=`, with systemd's defaults filled in (systemd.service(5)).
+    pub fn service_type(&self) -> &str {
+        self.scalar("Type").unwrap_or(if self.scalar("BusName").is_some() {
+            "dbus"
+        } else if self.commands.iter().any(|command| command.directive == "ExecStart") {
+            "simple"
+        } else {
+            "oneshot"
+        })
+    }
+
+    /// The directories that systemd makes for it, absolute.
+    pub fn directories(&self) -> Vec<String> {
+        let below = |(directive, parent): &(&str, &str)| {
+            // What follows a colon is a link to the directory.
+            let names = self.list(directive).into_iter();
+            names
+                .map(|name| format!("{parent}/{}", name.split(':').next().unwrap_or_default()))
+                .collect::<Vec<_>>()
+        };
+        DIRECTORIES.iter().flat_map(below).collect()
+    }
+
+    /// Whether systemd listens to what the service says of itself, sd_notify(3).
+    pub fn notifies(&self) -> bool {
+        let access = self.scalar("NotifyAccess").is_some_and(|access| access != "none");
+        access
+            || matches!(self.service_type(), "notify" | "notify-reload")
+            || self.scalar("WatchdogSec").is_some()
+    }
+
+    /// Whether it runs as root.
     pub fn runs_as_root(&self) -> bool {
-        !self.dynamic_user && self.user.as_deref().is_none_or(|user| matches!(user, "" | "root" | "0"))
+        self.text.boolean(Section::Service, "DynamicUser") != Some(true)
+            && self.scalar("User").is_none_or(|user| matches!(user, "root" | "0"))
     }
 
     /// The commands that systemd would run outside of the sandbox, as people know them.
@@ -69,22 +145,84 @@ impl Unit {
     }
 
     /// Writes the directives that have such commands anew, without the prefixes.
-    pub(crate) fn confine(&self, settings: &mut Settings) {
+    ///
+    /// # Errors
+    /// If a command cannot be written again.
+    pub(crate) fn confine(&self, settings: &mut Settings) -> Result<(), ValueError> {
         for command in &self.commands {
             if command.line.prefixes.privileges == Privileges::Restricted {
                 continue;
             }
-            let lines =
-                self.commands.iter().filter(|other| other.directive == command.directive).map(|other| {
+            let lines: Result<Vec<ExecLine>, ValueError> = self
+                .commands
+                .iter()
+                .filter(|other| other.directive == command.directive)
+                .map(|other| {
                     let prefixes = Prefixes { privileges: Privileges::Restricted, ..other.line.prefixes };
-                    other.line.clone().with_prefixes(prefixes)
-                });
+                    Ok(other.line.to_line()?.with_prefixes(prefixes))
+                })
+                .collect();
             settings.put(Setting {
                 section: Section::Service,
                 name: command.directive,
-                value: Some(Value::Exec(lines.collect())),
+                value: Some(Value::Exec(lines?)),
                 serves: vec![COMMANDS_CONFINED.id],
             });
         }
+        Ok(())
+    }
+}
+
+/// What `systemctl cat` prints without the drop-in that we wrote: the unit as it is without us.
+fn without_ours(text: &str) -> String {
+    let mut ours = false;
+    let mut kept = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        if let Some(path) = line.trim_end().strip_prefix("# /") {
+            ours = path.ends_with(&format!("/{}", crate::emit::DROP_IN));
+        }
+        if !ours {
+            kept.push_str(line);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: &str = "# /usr/lib/systemd/system/a.service
+[Service]
+Type=notify
+User=a
+StateDirectory=a
+ExecStartPre=+/bin/chown a /var/lib/a
+ExecStart=/usr/bin/a --x %i $Y
+# /etc/systemd/system/a.service.d/zz-sandboxed.conf
+[Service]
+User=root
+";
+
+    fn unit() -> Unit {
+        Unit::parse(UnitName::new("a.service").unwrap(), UNIT).unwrap()
+    }
+
+    #[test]
+    fn our_own_drop_in_is_not_the_unit() {
+        let unit = unit();
+        assert!(!unit.runs_as_root() && unit.notifies());
+        assert_eq!(unit.directories(), ["/var/lib/a"]);
+        assert_eq!(unit.privileged_commands(), ["ExecStartPre=+/bin/chown"]);
+    }
+
+    #[test]
+    fn confined_commands_lose_their_prefix_and_nothing_else() {
+        let mut settings = Settings::default();
+        unit().confine(&mut settings).unwrap();
+        let value = settings.get(Section::Service, "ExecStartPre").unwrap().value.clone().unwrap();
+        let directive = sandboxed_systemd::directive::lookup(Section::Service, "ExecStartPre").unwrap();
+        assert_eq!(value.assignments(directive).unwrap(), ["/bin/chown a /var/lib/a"]);
+        assert_eq!(settings.get(Section::Service, "ExecStart"), None);
     }
 }

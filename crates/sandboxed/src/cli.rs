@@ -14,7 +14,7 @@ use crate::show;
 /// systemd and the kernel of the target, explains what each guarantee rests on, and names what stays open.
 #[derive(Debug, Parser)]
 #[command(name = "sandboxed", version, about, arg_required_else_help = true, max_term_width = 110)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -43,39 +43,39 @@ enum Command {
 
 /// Which policies.
 #[derive(Debug, Args)]
-pub struct Policies {
+pub(crate) struct Policies {
     /// Policies in JSON (comments are allowed).
     #[arg(value_name = "POLICY", required_unless_present = "presets")]
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// A preset, as it is.
     #[arg(long = "preset", value_name = "NAME")]
-    pub presets: Vec<String>,
+    pub(crate) presets: Vec<String>,
 }
 
 /// For what, and around what.
 #[derive(Debug, Args)]
-pub struct Surroundings {
+pub(crate) struct Surroundings {
     /// The target: `host`, a release such as `debian-13`, a list such as `systemd=257,kernel=6.12,netfilter=nftables`,
     /// or a JSON file.
     #[arg(long, value_name = "TARGET", default_value = "host")]
-    pub target: String,
+    pub(crate) target: String,
     /// The units before they are sandboxed: a folder with one file for each, or one file for a policy of one unit, as
     /// `systemctl cat` shows them. On the target `host` they are read from the running system.
     #[arg(long, value_name = "PATH")]
-    pub unit_text: Option<PathBuf>,
+    pub(crate) unit_text: Option<PathBuf>,
     /// A folder with one file for each sandbox, by its name: the store paths that its root is made of, one a line (NixOS).
     #[arg(long, value_name = "DIR")]
-    pub closure: Option<PathBuf>,
+    pub(crate) closure: Option<PathBuf>,
 }
 
 /// Parses the arguments and runs what they ask for.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Build(options) => command::build::run(&options),
         Command::Check(options) => command::check::run(&options),
         Command::Explain(options) => command::explain::run(&options),
-        Command::Presets => command::presets::run(),
-        Command::Schema => command::schema::run(),
+        Command::Presets => Ok(command::presets::run()),
+        Command::Schema => Ok(command::schema::run()),
         Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),
         Command::Man { out } => command::man::run(&out, Cli::command()),
     };

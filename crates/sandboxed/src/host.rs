@@ -12,8 +12,9 @@ use sandboxed_systemd::Version;
 ///
 /// # Errors
 /// If systemd or the kernel does not tell its version, or systemd is one that plans are not made for.
-pub fn target() -> Result<Target> {
-    let systemd = systemd_version().context("the target `host` needs systemd on this machine; or name a release: --target debian-13")?;
+pub(crate) fn target() -> Result<Target> {
+    let systemd = systemd_version()
+        .context("the target `host` needs systemd on this machine; or name a release: --target debian-13")?;
     let kernel: Kernel = rustix::system::uname().release().to_string_lossy().parse()?;
     let mut target = Target::new(systemd, kernel);
     target.distribution = distribution();
@@ -67,11 +68,19 @@ fn netfilter(target: &mut Target) -> Netfilter {
 
 /// Where a program is, among the folders that units can rely on.
 fn find(program: &str) -> Option<HostPath> {
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/usr/lib/sandboxed", "/usr/local/lib/sandboxed", "/run/current-system/sw/bin"]
-        .iter()
-        .map(|folder| format!("{folder}/{program}"))
-        .find(|path| Path::new(path).is_file())
-        .and_then(|path| HostPath::new(&path))
+    [
+        "/usr/local/sbin",
+        "/usr/local/bin",
+        "/usr/sbin",
+        "/usr/bin",
+        "/usr/lib/sandboxed",
+        "/usr/local/lib/sandboxed",
+        "/run/current-system/sw/bin",
+    ]
+    .iter()
+    .map(|folder| format!("{folder}/{program}"))
+    .find(|path| Path::new(path).is_file())
+    .and_then(|path| HostPath::new(&path))
 }
 
 fn name_servers(resolv_conf: &str) -> Vec<std::net::IpAddr> {
@@ -86,8 +95,11 @@ fn name_servers(resolv_conf: &str) -> Vec<std::net::IpAddr> {
 ///
 /// # Errors
 /// If systemd knows no such unit.
-pub fn unit_text(unit: &str) -> Result<String> {
-    let output = Command::new("systemctl").args(["cat", "--no-pager", "--", unit]).output().context("cannot run systemctl")?;
+pub(crate) fn unit_text(unit: &str) -> Result<String> {
+    let output = Command::new("systemctl")
+        .args(["cat", "--no-pager", "--", unit])
+        .output()
+        .context("cannot run systemctl")?;
     if !output.status.success() {
         bail!("systemd knows no unit {unit}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
@@ -101,6 +113,9 @@ mod tests {
     #[test]
     fn name_servers_are_read_as_resolv_conf_has_them() {
         let text = "# x\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\noptions edns0\nnameserver junk\n";
-        assert_eq!(name_servers(text), ["127.0.0.53".parse::<std::net::IpAddr>().unwrap(), "fe80::1".parse().unwrap()]);
+        assert_eq!(
+            name_servers(text),
+            ["127.0.0.53".parse::<std::net::IpAddr>().unwrap(), "fe80::1".parse().unwrap()]
+        );
     }
 }

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 ///
 /// # Errors
 /// If a file cannot be written; then nothing that was there has changed, unless a rename itself failed.
-pub fn write_all(folder: &Path, files: &Artifacts) -> Result<()> {
+pub(crate) fn write_all(folder: &Path, files: &Artifacts) -> Result<()> {
     let mut ready = Vec::with_capacity(files.len());
     for (name, text) in files {
         let path = folder.join(name);
@@ -29,7 +29,8 @@ fn prepare(path: &Path, text: &str) -> Result<NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let context = || format!("cannot write in {}", folder.display());
-    let mut file = tempfile::Builder::new().prefix(".sandboxed-").tempfile_in(folder).with_context(context)?;
+    let mut file =
+        tempfile::Builder::new().prefix(".sandboxed-").tempfile_in(folder).with_context(context)?;
     file.write_all(text.as_bytes()).with_context(context)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;

@@ -10,8 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
+use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
-use crate::planner::{Mechanism, Planner, guarantee};
+use crate::planner::{Finding, Mechanism, Planner, guarantee};
 
 /// Which privileges the service has. By default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -269,7 +270,15 @@ impl Privileges {
         let confine = self.privileged_commands == PrivilegedCommands::Confine;
         if guarantee(&COMMANDS_CONFINED).by(mechanism).keep(planner) && confine {
             for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
-                base.confine(&mut unit.settings);
+                if let Err(error) = base.confine(&mut unit.settings) {
+                    let kind = Kind::Unit {
+                        unit: base.name.as_str().to_owned(),
+                        reason: format!("a command cannot be confined: {error}"),
+                        help: "change the command, or set `privileges.privilegedCommands` to `keep`"
+                            .to_owned(),
+                    };
+                    planner.findings.push(Finding::new(kind, "/privileges/privilegedCommands"));
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Artifacts, EmitError, nft};
 use crate::plan::{Plan, Setting};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
-pub(crate) const DROP_IN: &str = "zz-sandboxed.conf";
+pub const DROP_IN: &str = "zz-sandboxed.conf";
 
 /// Units of other packet filters. Ours comes after them, so that what they flush when they start is not ours; ordering
 /// alone starts none of them, and none of them stops ours.

@@ -15,7 +15,7 @@ use crate::{input, output, show};
 /// The files are laid out as they go under /etc: `systemd/system/…`, `nftables/…`, `tmpfiles.d/…`; `plan.json` says what is
 /// guaranteed by what. Nothing is written unless all policies can be kept on the target.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     #[command(flatten)]
     policies: Policies,
     #[command(flatten)]
@@ -28,7 +28,7 @@ pub struct Options {
     quiet: bool,
 }
 
-pub fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let plans = match input::plans(&options.policies, &options.surroundings)? {
         Ok(plans) => plans,
         Err(code) => return Ok(code),

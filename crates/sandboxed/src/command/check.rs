@@ -10,14 +10,14 @@ use crate::input;
 
 /// Say what is wrong with policies, all at once.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     #[command(flatten)]
     policies: Policies,
     #[command(flatten)]
     surroundings: Surroundings,
 }
 
-pub fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(match input::plans(&options.policies, &options.surroundings)? {
         Ok(_) => ExitCode::SUCCESS,
         Err(code) => code,

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use crate::show;
 
-pub fn run(shell: Shell, command: &mut clap::Command) -> Result<ExitCode> {
+pub(crate) fn run(shell: Shell, command: &mut clap::Command) -> Result<ExitCode> {
     let mut text = Vec::new();
     clap_complete::generate(shell, command, "sandboxed", &mut text);
     show::print(&String::from_utf8(text)?);

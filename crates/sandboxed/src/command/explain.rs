@@ -11,7 +11,7 @@ use crate::{input, show};
 
 /// Explain each guarantee: how it is kept, by which directives, what stays open and why.
 #[derive(Debug, Args)]
-pub struct Options {
+pub(crate) struct Options {
     #[command(flatten)]
     policies: Policies,
     #[command(flatten)]
@@ -21,7 +21,7 @@ pub struct Options {
     json: bool,
 }
 
-pub fn run(options: &Options) -> Result<ExitCode> {
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let plans = match input::plans(&options.policies, &options.surroundings)? {
         Ok(plans) => plans,
         Err(code) => return Ok(code),

@@ -1,14 +1,14 @@
 //! One file a subcommand.
 
-pub mod build;
-pub mod check;
-pub mod completions;
-pub mod explain;
-pub mod man;
-pub mod presets;
-pub mod schema;
+pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod man;
+pub(crate) mod presets;
+pub(crate) mod schema;
 
 /// The exit code for what a check refuses.
-pub const REFUSED: u8 = 1;
+pub(crate) const REFUSED: u8 = 1;
 /// The exit code for bad input or usage.
-pub const BAD_INPUT: u8 = 2;
+pub(crate) const BAD_INPUT: u8 = 2;

@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use sandboxed_core::preset::PRESETS;
 
 use crate::show;
 
-pub fn run() -> Result<ExitCode> {
+pub(crate) fn run() -> ExitCode {
     let lines = PRESETS.iter().map(|preset| {
-        let description = preset.value().get("description").and_then(|text| text.as_str()).unwrap_or_default();
+        let description =
+            preset.value().get("description").and_then(|text| text.as_str()).unwrap_or_default();
         format!("{:<12} {description}\n", preset.name)
     });
     show::print(&lines.collect::<String>());
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }

@@ -1,0 +1,183 @@
+//! Reading what the user names: policies, the target, the units around it.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use sandboxed_core::diagnostic::{Diagnostic, Severity};
+use sandboxed_core::document::Node;
+use sandboxed_core::plan::Plan;
+use sandboxed_core::preset::{PRESETS, Preset};
+use sandboxed_core::resolve::{self, Resolved};
+use sandboxed_core::scalar::HostPath;
+use sandboxed_core::target::Target;
+use sandboxed_core::unit::Unit;
+use sandboxed_core::{diagnostic, json};
+use sandboxed_systemd::name::UnitName;
+
+use crate::cli::{Policies, Surroundings};
+use crate::command::{BAD_INPUT, REFUSED};
+use crate::{host, show};
+
+/// The largest policy that is read, in bytes. Real ones have a few hundred.
+const LARGEST: u64 = 8 << 20;
+
+/// A policy's text and where it comes from.
+pub(crate) struct Source {
+    /// What messages call it.
+    pub(crate) name: String,
+    /// The text.
+    pub(crate) text: String,
+}
+
+/// All policies that are named, planned for the target. What is wrong with them is shown, all at once; the exit code says
+/// how bad it is.
+///
+/// # Errors
+/// If something cannot be read at all.
+pub(crate) fn plans(policies: &Policies, surroundings: &Surroundings) -> Result<Result<Vec<Plan>, ExitCode>> {
+    let target = target(&surroundings.target)?;
+    let mut plans = Vec::new();
+    let mut worst = None;
+    for source in sources(policies)? {
+        match plan(&source, &target, surroundings)? {
+            Ok(plan) => plans.push(plan),
+            Err(code) => worst = worst.max(Some(code)),
+        }
+    }
+    Ok(worst.map_or(Ok(plans), |code| Err(ExitCode::from(code))))
+}
+
+/// One policy, planned; what is wrong with it is shown. The number is the exit code.
+fn plan(source: &Source, target: &Target, surroundings: &Surroundings) -> Result<Result<Plan, u8>> {
+    let document = match json::parse(&source.text) {
+        Ok(document) => document,
+        Err(errors) => return Ok(Err(judge(source, &errors))),
+    };
+    let resolved = match resolve::resolve(&document) {
+        Ok(resolved) => resolved,
+        Err(errors) => return Ok(Err(judge(source, &errors))),
+    };
+    let units = units(&resolved, surroundings)?;
+    let closure = closure(&resolved, surroundings)?;
+    let around = resolve::Surroundings { units: &units, closure: closure.as_deref() };
+    Ok(planned(source, &document, resolved.plan(target, around)))
+}
+
+fn planned(
+    source: &Source,
+    document: &Node,
+    outcome: Result<(Plan, Vec<sandboxed_core::planner::Finding>), Vec<sandboxed_core::planner::Finding>>,
+) -> Result<Plan, u8> {
+    match outcome {
+        Ok((plan, warnings)) => {
+            show::diagnostics(&source.name, &source.text, &resolve::place(document, warnings));
+            Ok(plan)
+        }
+        Err(findings) => Err(judge(source, &resolve::place(document, findings))),
+    }
+}
+
+/// Shows what is wrong, and says how bad it is.
+fn judge(source: &Source, diagnostics: &[Diagnostic]) -> u8 {
+    show::diagnostics(&source.name, &source.text, diagnostics);
+    let bad_input = diagnostics.iter().any(|diagnostic| diagnostic.kind.is_bad_input());
+    debug_assert!(diagnostics.iter().any(|diagnostic| diagnostic.kind.severity() == Severity::Error));
+    if bad_input { BAD_INPUT } else { REFUSED }
+}
+
+fn sources(policies: &Policies) -> Result<Vec<Source>> {
+    let files = policies.files.iter().map(|path| {
+        let text = text(path)?;
+        Ok(Source { name: path.display().to_string(), text })
+    });
+    let presets = policies.presets.iter().map(|name| {
+        let preset = preset(name)?;
+        Ok(Source { name: format!("presets/{name}.json"), text: preset.text.to_owned() })
+    });
+    files.chain(presets).collect()
+}
+
+/// A preset by its name.
+///
+/// # Errors
+/// If there is none, with the nearest name that there is.
+pub(crate) fn preset(name: &str) -> Result<&'static Preset> {
+    Preset::find(name).with_context(|| {
+        let near = diagnostic::nearest(name, PRESETS.iter().map(|preset| preset.name));
+        let help = near.map_or_else(
+            || "`sandboxed presets` lists them".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        format!("there is no preset `{name}`; {help}")
+    })
+}
+
+/// A file as text, if it is one and not too large.
+fn text(path: &Path) -> Result<String> {
+    let size = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
+    if size > LARGEST {
+        bail!("{} has {size} bytes; a policy of more than {LARGEST} is none", path.display());
+    }
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The target that the user names.
+///
+/// # Errors
+/// If it cannot be read, or plans are not made for it.
+pub(crate) fn target(named: &str) -> Result<Target> {
+    if named == "host" {
+        return host::target();
+    }
+    let path = Path::new(named);
+    if path.extension().is_some_and(|extension| extension == "json") {
+        let text = text(path)?;
+        let target: Target =
+            serde_json::from_str(&text).with_context(|| format!("{named} is not a target"))?;
+        return Ok(target.supported()?);
+    }
+    Ok(named.parse::<Target>()?)
+}
+
+/// The units of a policy before they are sandboxed: as the user gives them, or as the running system has them.
+fn units(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Unit>> {
+    let names = resolved.policy.units.iter().map(sandboxed_core::scalar::UnitName::as_str);
+    let texts: Vec<(&str, String)> = match &surroundings.unit_text {
+        Some(path) if path.is_dir() => {
+            names.map(|unit| Ok((unit, text(&path.join(unit))?))).collect::<Result<_>>().with_context(
+                || format!("{} has no text for a unit of the sandbox `{}`", path.display(), resolved.name),
+            )?
+        }
+        Some(path) => match resolved.policy.units.as_slice() {
+            [unit] => vec![(unit.as_str(), text(path)?)],
+            _ => bail!("the sandbox `{}` has several units: give --unit-text a folder", resolved.name),
+        },
+        None if surroundings.target == "host" => {
+            names.map(|unit| Ok((unit, host::unit_text(unit)?))).collect::<Result<_>>()?
+        }
+        None => Vec::new(),
+    };
+    texts
+        .into_iter()
+        .map(|(unit, text)| {
+            let name = UnitName::new(unit)?;
+            Unit::parse(name, &text).with_context(|| format!("cannot read the unit {unit}"))
+        })
+        .collect()
+}
+
+/// The store paths of a sandbox's root, if they are given.
+fn closure(resolved: &Resolved, surroundings: &Surroundings) -> Result<Option<Vec<HostPath>>> {
+    let Some(folder) = &surroundings.closure else { return Ok(None) };
+    let path: PathBuf = folder.join(&resolved.name);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = text(&path)?;
+    let paths = text.lines().filter(|line| !line.is_empty()).enumerate().map(|(index, line)| {
+        HostPath::new(line)
+            .with_context(|| format!("{}:{}: `{line}` is not a path", path.display(), index + 1))
+    });
+    paths.collect::<Result<_>>().map(Some)
+}

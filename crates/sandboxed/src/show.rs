@@ -1,0 +1,168 @@
+//! What people see: diagnostics with their places, explanations, and what was written.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use sandboxed_core::areas::AreaName;
+use sandboxed_core::diagnostic::{Diagnostic, Severity};
+use sandboxed_core::plan::{Outcome, Plan, Status};
+
+/// Prints to standard output. A reader who goes away early is not an error.
+pub(crate) fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Shows an error that has no place in a policy.
+pub(crate) fn failure(error: &anyhow::Error) {
+    eprintln!("error: {error:#}");
+}
+
+/// Shows diagnostics, each with its place underlined.
+pub(crate) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
+    let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
+    for diagnostic in diagnostics {
+        let level = match diagnostic.kind.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let message = diagnostic.kind.to_string();
+        let span = visible(text, &diagnostic.span);
+        let related = diagnostic
+            .related
+            .iter()
+            .map(|(span, remark)| AnnotationKind::Context.span(visible(text, span)).label(remark.as_str()));
+        let snippet = Snippet::source(text)
+            .path(name)
+            .annotation(AnnotationKind::Primary.span(span))
+            .annotations(related);
+        let mut report: Vec<Group<'_>> =
+            vec![level.primary_title(message.as_str()).id(diagnostic.kind.code()).element(snippet)];
+        let help = diagnostic.kind.help();
+        if let Some(help) = &help {
+            report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
+        }
+        eprintln!("{}\n", renderer.render(&report));
+    }
+}
+
+/// A span that can be underlined: at least a character, within the text.
+fn visible(text: &str, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let start = span.start.min(text.len());
+    let end = span.end.clamp(start, text.len());
+    if start < end {
+        return start..end;
+    }
+    let next = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+    start..start + next
+}
+
+/// Colours for a terminal.
+struct Paint(bool);
+
+impl Paint {
+    fn new() -> Self {
+        Self(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+    }
+
+    fn with(&self, code: &str, text: &str) -> String {
+        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn kept(&self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    fn weak(&self, text: &str) -> String {
+        self.with("33", text)
+    }
+
+    fn waived(&self, text: &str) -> String {
+        self.with("31", text)
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.with("1", text)
+    }
+}
+
+/// Counts, and whatever does not hold.
+pub(crate) fn summary(plan: &Plan) {
+    let paint = Paint::new();
+    let mut text = title(plan, &paint);
+    let kept = plan.outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Kept { .. })).count();
+    let _ = writeln!(text, "  {} of {} guarantees hold", kept, plan.outcomes.len());
+    for outcome in &plan.outcomes {
+        if !matches!(outcome.status, Status::Kept { .. }) {
+            text.push_str(&entry(outcome, &paint, false));
+        }
+    }
+    print(&text);
+}
+
+/// Every guarantee, area by area.
+pub(crate) fn explanation(plan: &Plan) {
+    let paint = Paint::new();
+    let mut text = title(plan, &paint);
+    let mut areas: BTreeMap<AreaName, Vec<&Outcome>> = BTreeMap::new();
+    for outcome in &plan.outcomes {
+        areas.entry(outcome.area).or_default().push(outcome);
+    }
+    for (area, outcomes) in areas {
+        let _ = writeln!(text, "\n{}", paint.bold(&area.to_string()));
+        for outcome in outcomes {
+            text.push_str(&entry(outcome, &paint, true));
+        }
+    }
+    for note in &plan.notes {
+        let _ = writeln!(text, "\nnote: {note}");
+    }
+    print(&text);
+}
+
+fn title(plan: &Plan, paint: &Paint) -> String {
+    let units: Vec<&str> = plan.units.iter().map(|unit| unit.name.as_str()).collect();
+    let description = plan.description.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+    format!(
+        "{}{description}\n  {} in {}, for systemd {} and Linux {}\n",
+        paint.bold(&plan.name),
+        units.join(", "),
+        plan.slice.as_str(),
+        plan.target.systemd,
+        plan.target.kernel,
+    )
+}
+
+fn entry(outcome: &Outcome, paint: &Paint, details: bool) -> String {
+    let (mark, directives, remarks) = match &outcome.status {
+        Status::Kept { mechanism, directives, exceptions } => {
+            let mut remarks = vec![format!("by {mechanism}")];
+            if !exceptions.is_empty() {
+                remarks.push(format!("but for {}", exceptions.join(", ")));
+            }
+            (paint.kept("holds "), Some(directives), remarks)
+        }
+        Status::Weak { mechanism, directives, weakness } => {
+            let by = if mechanism == "nothing" { Vec::new() } else { vec![format!("by {mechanism}")] };
+            let remarks = by.into_iter().chain([format!("stays open: {weakness}")]).collect();
+            (paint.weak("weak  "), Some(directives), remarks)
+        }
+        Status::Waived { reason } => (paint.waived("waived"), None, vec![format!("reason: {reason}")]),
+    };
+    let mut text = format!("  {mark} {}: the service {}\n", paint.bold(outcome.guarantee), outcome.promise);
+    for remark in remarks {
+        let _ = writeln!(text, "           {remark}");
+    }
+    for (name, value) in directives.into_iter().flatten().filter(|_| details) {
+        let _ = writeln!(text, "           {name}={value}");
+    }
+    text
+}
+
+/// What was written where.
+pub(crate) fn wrote<'a>(folder: &Path, files: impl Iterator<Item = &'a String>) {
+    let lines = files.map(|file| format!("  {}\n", folder.join(file).display()));
+    print(&format!("wrote\n{}", lines.collect::<String>()));
+}
