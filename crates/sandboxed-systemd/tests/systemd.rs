@@ -17,7 +17,7 @@ use sandboxed_systemd::value::{AbsPath, Bind, Directory, ExecLine, PathSpec, Tmp
 
 /// Text of characters that have a meaning somewhere.
 fn hostile() -> impl Strategy<Value = String> {
-    "([\\\\\"'%$;:~#=,+@!|\\[\\] abnstux01é-]|%%|\\$\\{A\\}|\\\\x41|\\\\\\\\){0,10}"
+    "([\\\\\"'%$;:~#=,+@!|\\[\\] abnstux01é-]|%%|\\$\\{A\\}|\\\\x41|\\\\\\\\|\\\\[abfnrtvs\"'u0]|:|:){0,10}"
 }
 
 fn path(text: &str) -> AbsPath {
