@@ -1,15 +1,15 @@
-//! Paths and what is built of them: bind mounts, temporary file systems, directories, devices.
+//! Absolute paths.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{ValueError, quote};
-use crate::directive::{Directive, Group, Merge, Syntax, Takes};
+use crate::directive::{Directive, Merge, Syntax, Takes};
 
 /// `PATH_MAX` of the kernel, without the final NUL.
 const LONGEST_PATH: usize = 4095;
 /// `NAME_MAX` of the kernel.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 
 /// An absolute path in its normal form: no `.`, no `..`, no doubled or final slash, no control character.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,89 +119,6 @@ impl PathSpec {
     }
 }
 
-/// A bind mount, `BindPaths=` in systemd.exec(5).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Bind {
-    /// `-`: ignored when the source does not exist.
-    pub optional: bool,
-    /// What is mounted, as the host sees it.
-    pub source: AbsPath,
-    /// Where it is mounted; at the path of the source if `None`.
-    pub destination: Option<AbsPath>,
-    /// Whether mounts below the source come along; they do by default.
-    pub recursive: bool,
-}
-
-impl Bind {
-    /// A bind mount of an existing path to the same path, with all mounts below.
-    pub fn new(source: AbsPath) -> Self {
-        Self { optional: false, source, destination: None, recursive: true }
-    }
-
-    /// The same, to another path.
-    #[must_use]
-    pub fn to(self, destination: AbsPath) -> Self {
-        Self { destination: Some(destination), ..self }
-    }
-
-    /// The same, ignored when the source does not exist.
-    #[must_use]
-    pub fn optional(self) -> Self {
-        Self { optional: true, ..self }
-    }
-}
-
-/// A temporary file system, `TemporaryFileSystem=` in systemd.exec(5).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TmpFs {
-    /// Where it is mounted.
-    pub path: AbsPath,
-    /// Mount options such as `ro` and `mode=0755`, mount(8).
-    pub options: Vec<String>,
-}
-
-/// A directory that systemd makes for the unit, `StateDirectory=` in systemd.exec(5).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Directory(String);
-
-impl Directory {
-    /// Takes a path relative to `/var/lib` and the like.
-    ///
-    /// # Errors
-    /// When it is empty, absolute, contains `..` or a control character.
-    pub fn new(name: &str) -> Result<Self, ValueError> {
-        if name.starts_with('/') {
-            return Err(ValueError::Character {
-                text: name.to_owned(),
-                character: '/',
-                what: "a relative path",
-            });
-        }
-        match AbsPath::new(&format!("/{name}"))?.0.strip_prefix('/') {
-            None | Some("") => Err(ValueError::Empty),
-            Some(normal) => Ok(Self(normal.to_owned())),
-        }
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// What a service may do with a device, `DeviceAllow=` in systemd.resource-control(5).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Device {
-    /// The path of a device node, or a class: `char-pts`, `block-loop`.
-    pub node: String,
-    /// May be read.
-    pub read: bool,
-    /// May be written.
-    pub write: bool,
-    /// May be made with mknod(2).
-    pub make: bool,
-}
-
 pub(super) fn render(paths: &[PathSpec], directive: &'static Directive) -> Result<String, ValueError> {
     // Text may well be a path, as in ListenStream=.
     let one = match (directive.takes(), directive.syntax()) {
@@ -230,124 +147,4 @@ pub(super) fn render(paths: &[PathSpec], directive: &'static Directive) -> Resul
         });
     }
     Ok(texts.join(if directive.syntax() == Syntax::Colons { ":" } else { " " }))
-}
-
-pub(super) fn render_binds(binds: &[Bind], directive: &'static Directive) -> Result<String, ValueError> {
-    if directive.syntax() != Syntax::Binds {
-        return Err(ValueError::Type(directive.name));
-    }
-    let part = |prefix: &str, path: &AbsPath| {
-        quote::quoted(&format!("{prefix}{}", quote::specifiers(path.as_str(), directive)?), ":")
-    };
-    let mut texts = Vec::with_capacity(binds.len());
-    for Bind { optional, source, destination, recursive } in binds {
-        let mut text = part(if *optional { "-" } else { "" }, source)?;
-        // Options come third, so they need a destination.
-        if destination.is_some() || !recursive {
-            text.push(':');
-            text.push_str(&part("", destination.as_ref().unwrap_or(source))?);
-        }
-        if !recursive {
-            text.push_str(":norbind");
-        }
-        texts.push(text);
-    }
-    // One blank each: two would be read as an empty item.
-    Ok(texts.join(" "))
-}
-
-pub(super) fn render_tmpfs(mounts: &[TmpFs], directive: &'static Directive) -> Result<String, ValueError> {
-    if directive.syntax() != Syntax::TmpFs {
-        return Err(ValueError::Type(directive.name));
-    }
-    let mut texts = Vec::with_capacity(mounts.len());
-    for TmpFs { path, options } in mounts {
-        // The path is split off within the word, where a backslash escapes once more.
-        let path = quote::specifiers(path.as_str(), directive)?;
-        let mut text = quote::backslashed(&path, |character| matches!(character, '\\' | ':'));
-        for (index, option) in options.iter().enumerate() {
-            let wrong =
-                |&character: &char| !(character.is_ascii_alphanumeric() || "=_-./".contains(character));
-            if let Some(character) = option.chars().find(wrong) {
-                return Err(ValueError::Character {
-                    text: option.clone(),
-                    character,
-                    what: "a mount option",
-                });
-            }
-            if option.is_empty() {
-                return Err(ValueError::Empty);
-            }
-            text.push(if index == 0 { ':' } else { ',' });
-            text.push_str(option);
-        }
-        texts.push(quote::quoted(&text, "")?);
-    }
-    Ok(texts.join(" "))
-}
-
-pub(super) fn render_directories(
-    names: &[Directory],
-    directive: &'static Directive,
-) -> Result<String, ValueError> {
-    if directive.syntax() != Syntax::Directories {
-        return Err(ValueError::Type(directive.name));
-    }
-    let mut texts = Vec::with_capacity(names.len());
-    for Directory(name) in names {
-        let name = quote::specifiers(name, directive)?;
-        // Quotes are escaped for the inner parser, which knows C's escapes, so that the outer one, which
-        // knows none, never sees them.
-        let inner = quote::backslashed(&name, |character| matches!(character, '\\' | ':'));
-        let inner = inner.replace('"', "\\x22").replace('\'', "\\x27");
-        let needs = inner.contains(quote::is_blank) || inner.ends_with('\\');
-        texts.push(if needs { format!("\"{inner}\"") } else { inner });
-    }
-    Ok(texts.join(" "))
-}
-
-pub(super) fn render_device(device: &Device, directive: &'static Directive) -> Result<String, ValueError> {
-    if directive.name != "DeviceAllow" {
-        return Err(ValueError::Type(directive.name));
-    }
-    let Device { node, read, write, make } = device;
-    let class = node.strip_prefix("char-").or_else(|| node.strip_prefix("block-"));
-    let node = match class {
-        Some("") => return Err(ValueError::Empty),
-        Some(_) => node.clone(),
-        None => AbsPath::new(node)?.0,
-    };
-    let rights: String = [(*read, 'r'), (*write, 'w'), (*make, 'm')]
-        .iter()
-        .filter(|right| right.0)
-        .map(|right| right.1)
-        .collect();
-    if rights.is_empty() {
-        // Without any, systemd would give all three.
-        return Err(ValueError::Empty);
-    }
-    Ok(format!("{} {rights}", quote::quoted(&quote::specifiers(&node, directive)?, "")?))
-}
-
-pub(super) fn render_credentials(
-    credentials: &[(String, AbsPath)],
-    directive: &'static Directive,
-) -> Result<Vec<String>, ValueError> {
-    if directive.merge() != Merge::Grouped(Group::LoadCredentials) {
-        return Err(ValueError::Type(directive.name));
-    }
-    let mut lines = Vec::with_capacity(credentials.len());
-    for (name, source) in credentials {
-        let wrong = |&character: &char| !(character.is_ascii_alphanumeric() || "-_.".contains(character));
-        if let Some(character) = name.chars().find(wrong) {
-            let what = "the name of a credential";
-            return Err(ValueError::Character { text: name.clone(), character, what });
-        }
-        if matches!(name.as_str(), "" | "." | "..") {
-            return Err(ValueError::Empty);
-        }
-        quote::within(name.len(), LONGEST_NAME)?;
-        lines.push(quote::line(&format!("{name}:{}", quote::specifiers(source.as_str(), directive)?))?);
-    }
-    Ok(lines)
 }
