@@ -24,6 +24,9 @@ enum Command {
     Build(command::build::Options),
     Check(command::check::Options),
     Explain(command::explain::Options),
+    Apply(command::apply::Options),
+    Remove(command::remove::Options),
+    Status(command::status::Options),
     /// List the presets: shipped policies for known services.
     Presets,
     /// Print the JSON Schema of policies.
@@ -68,12 +71,22 @@ pub(crate) struct Surroundings {
     pub(crate) closure: Option<PathBuf>,
 }
 
+impl Surroundings {
+    /// This machine, with its units as they are.
+    pub(crate) fn host() -> Self {
+        Self { target: "host".to_owned(), unit_text: None, closure: None }
+    }
+}
+
 /// Parses the arguments and runs what they ask for.
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Build(options) => command::build::run(&options),
         Command::Check(options) => command::check::run(&options),
         Command::Explain(options) => command::explain::run(&options),
+        Command::Apply(options) => command::apply::run(&options),
+        Command::Remove(options) => command::remove::run(&options),
+        Command::Status(options) => command::status::run(&options),
         Command::Presets => Ok(command::presets::run()),
         Command::Schema => Ok(command::schema::run()),
         Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),

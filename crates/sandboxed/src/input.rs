@@ -49,7 +49,14 @@ pub(crate) fn plans(policies: &Policies, surroundings: &Surroundings) -> Result<
 }
 
 /// One policy, planned; what is wrong with it is shown. The number is the exit code.
-fn plan(source: &Source, target: &Target, surroundings: &Surroundings) -> Result<Result<Plan, u8>> {
+///
+/// # Errors
+/// If what is around the policy cannot be read.
+pub(crate) fn plan(
+    source: &Source,
+    target: &Target,
+    surroundings: &Surroundings,
+) -> Result<Result<Plan, u8>> {
     let document = match json::parse(&source.text) {
         Ok(document) => document,
         Err(errors) => return Ok(Err(judge(source, &errors))),
@@ -86,7 +93,11 @@ fn judge(source: &Source, diagnostics: &[Diagnostic]) -> u8 {
     if bad_input { BAD_INPUT } else { REFUSED }
 }
 
-fn sources(policies: &Policies) -> Result<Vec<Source>> {
+/// The policies that the user names.
+///
+/// # Errors
+/// If one cannot be read.
+pub(crate) fn sources(policies: &Policies) -> Result<Vec<Source>> {
     let files = policies.files.iter().map(|path| {
         let text = text(path)?;
         Ok(Source { name: path.display().to_string(), text })

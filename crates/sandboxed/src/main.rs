@@ -4,8 +4,10 @@ mod cli;
 mod command;
 mod host;
 mod input;
+mod installed;
 mod output;
 mod show;
+mod systemctl;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use sandboxed_systemd::value::ValueError;
 use crate::plan::Plan;
 
 pub use report::{Report, SandboxReport};
-pub use unit::DROP_IN;
+pub use unit::{DROP_IN, refusal, replan};
 
 /// Files by their path below the output folder.
 pub type Artifacts = BTreeMap<String, String>;

@@ -137,10 +137,44 @@ fn filter_unit(plan: &Plan) -> Result<UnitText, EmitError> {
     };
     let start =
         vec![load("sandboxed.nft".to_owned()), load(nft::chains_file(plan)), load(nft::elements_file(plan))];
+    // A reload brings changed rules into the table without a moment in which there are none.
+    text.set(Section::Service, "ExecReload", Value::Exec(start.clone()))?;
     text.set(Section::Service, "ExecStart", Value::Exec(start))?;
     // Where the table is gone already there is nothing to take out of it.
     let stop =
         load(nft::remove_file(plan)).with_prefixes(Prefixes { ignore_failure: true, ..Prefixes::default() });
     text.set(Section::Service, "ExecStop", Value::Exec(vec![stop]))?;
     Ok(text)
+}
+
+/// The path unit and the service that plan all sandboxes anew when one of these files changes.
+///
+/// # Errors
+/// If the program's path is none that systemd takes.
+pub fn replan(program: &str, watched: &[&str]) -> Result<[String; 2], EmitError> {
+    let mut path = UnitText::new();
+    path.comment("Made by `sandboxed apply`: after an upgrade every sandbox is planned anew.");
+    path.set(Section::Unit, "Description", Value::word("Upgrades that sandboxes may have to follow"))?;
+    for watched in watched {
+        path.add(Section::Path, "PathChanged", Value::Path(AbsPath::new(watched)?))?;
+    }
+    path.set(Section::Install, "WantedBy", Value::UnitNames(vec![UnitName::new("multi-user.target")?]))?;
+    let mut service = UnitText::new();
+    service.comment("Made by `sandboxed apply`: plans every sandbox anew.");
+    service.set(Section::Unit, "Description", Value::word("Plan all sandboxes anew"))?;
+    service.set(Section::Service, "Type", Value::word("oneshot"))?;
+    let line = ExecLine::new(AbsPath::new(program)?, ["apply", "--all", "--restart"]);
+    service.set(Section::Service, "ExecStart", Value::Exec(vec![line]))?;
+    Ok([path.to_string(), service.to_string()])
+}
+
+/// A drop-in that keeps a unit from starting while a file exists.
+///
+/// # Errors
+/// If the file's path is none that systemd takes.
+pub fn refusal(file: &str, reason: &str) -> Result<String, EmitError> {
+    let mut text = UnitText::new();
+    text.comment(reason);
+    text.set(Section::Unit, "AssertPathExists", Value::word(format!("!{file}")))?;
+    Ok(text.to_string())
 }

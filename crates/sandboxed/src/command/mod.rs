@@ -1,12 +1,15 @@
 //! One file a subcommand.
 
+pub(crate) mod apply;
 pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod man;
 pub(crate) mod presets;
+pub(crate) mod remove;
 pub(crate) mod schema;
+pub(crate) mod status;
 
 /// The exit code for what a check refuses.
 pub(crate) const REFUSED: u8 = 1;

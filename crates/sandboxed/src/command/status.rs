@@ -1,0 +1,131 @@
+//! `sandboxed status`: whether what was planned is what there is.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+use clap::Args;
+use sandboxed_core::emit;
+use sandboxed_core::plan::Plan;
+use serde::Serialize;
+
+use crate::cli::Surroundings;
+use crate::command::REFUSED;
+use crate::input::{self, Source};
+use crate::installed::{self, Difference};
+use crate::{show, systemctl};
+
+/// Say whether the sandboxes of this machine are what their policies ask for.
+///
+/// It notices when files, the unit, systemd or the kernel changed since the plan was made, and when the filter is gone.
+/// The exit code is 1 if anything is amiss.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// The sandboxes; all where none is named.
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    name: String,
+    units: Vec<UnitState>,
+    amiss: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnitState {
+    unit: String,
+    state: String,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let names = if options.names.is_empty() { installed::names()? } else { options.names.clone() };
+    let reports = names.iter().map(|name| report(name)).collect::<Result<Vec<_>>>()?;
+    if options.json {
+        show::print(&format!("{}\n", serde_json::to_string_pretty(&reports)?));
+    } else {
+        for report in &reports {
+            let state = if report.amiss.is_empty() { "as planned" } else { "not as planned" };
+            let units = report.units.iter().map(|unit| format!("  {} is {}\n", unit.unit, unit.state));
+            let amiss = report.amiss.iter().map(|what| format!("  ! {what}\n"));
+            show::print(&format!("{}: {state}\n{}", report.name, units.chain(amiss).collect::<String>()));
+        }
+    }
+    Ok(if reports.iter().all(|report| report.amiss.is_empty()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(REFUSED)
+    })
+}
+
+fn report(name: &str) -> Result<Report> {
+    let text = installed::policy(name)?;
+    let source = Source { name: name.to_owned(), text };
+    let mut amiss = Vec::new();
+    let mut units = Vec::new();
+    for unit in installed::units(name)? {
+        let state = systemctl::property(&unit, "ActiveState")?;
+        units.push(UnitState { unit, state });
+    }
+    if let Ok(reason) = std::fs::read_to_string(installed::refusal(name)) {
+        amiss.push(reason.trim().to_owned());
+    }
+    let surroundings = Surroundings::host();
+    let target = input::target(&surroundings.target)?;
+    match input::plan(&source, &target, &surroundings)? {
+        Err(_) => amiss.push("the policy can no longer be kept on this machine".to_owned()),
+        Ok(plan) => {
+            let artifacts = emit::artifacts(std::slice::from_ref(&plan))?;
+            let files = installed::files(&plan, &artifacts, &source.text);
+            for path in Difference::of(name, &files).changes.keys() {
+                amiss.push(format!(
+                    "{path} is not what the policy asks for now; `sandboxed apply --all` would change it"
+                ));
+            }
+            running(&plan, &units, &mut amiss)?;
+        }
+    }
+    Ok(Report { name: name.to_owned(), units, amiss })
+}
+
+/// What holds for the processes that run now.
+fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<()> {
+    let active = units.iter().filter(|unit| unit.state == "active");
+    let mut any = false;
+    for UnitState { unit, .. } in active {
+        any = true;
+        if systemctl::property(unit, "NeedDaemonReload")? == "yes" {
+            amiss.push(format!("{unit} changed on disk; `systemctl daemon-reload` reads it anew"));
+        }
+        let group = systemctl::property(unit, "ControlGroup")?;
+        if !group.split('/').any(|part| part == plan.slice.as_str()) {
+            amiss.push(format!("{unit} runs outside of {}: it was not restarted since", plan.slice.as_str()));
+        }
+    }
+    if plan.filter.is_some() && any {
+        let helper = format!("sandboxed-{}-filter.service", plan.name);
+        if !systemctl::is_active(&helper)? {
+            amiss.push(format!("{helper} is not active"));
+        }
+        if !filtered(plan) {
+            amiss.push(
+                "the packet filter is gone: the table `inet sandboxed` does not lead the slice to its rules"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether the map leads from the slice, by its path, to rules. A slice that was recreated shows as a number instead.
+fn filtered(plan: &Plan) -> bool {
+    let nft = plan.target.program("nft").map_or_else(|| "nft".to_owned(), |path| path.path().to_owned());
+    let output = Command::new(nft).args(["list", "map", "inet", "sandboxed", "services"]).output();
+    let group = sandboxed_systemd::name::cgroup_path(&plan.slice);
+    output.is_ok_and(|output| {
+        output.status.success() && String::from_utf8_lossy(&output.stdout).contains(&format!("\"{group}\""))
+    })
+}

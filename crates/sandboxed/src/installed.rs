@@ -1,0 +1,187 @@
+//! What `apply` installs on a running system, and where.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use sandboxed_core::emit::Artifacts;
+use sandboxed_core::plan::Plan;
+
+use crate::output;
+
+/// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
+const STATE: &str = "/etc/sandboxed";
+
+/// The table that all sandboxes share; it goes with the last of them.
+const SHARED: &str = "/etc/nftables/sandboxed.nft";
+
+/// The files of a sandbox by their absolute paths, with the policy it was planned from.
+pub(crate) fn files(plan: &Plan, artifacts: &Artifacts, policy: &str) -> Artifacts {
+    let mut files: Artifacts = artifacts
+        .iter()
+        .map(|(name, text)| match name.as_str() {
+            "plan.json" => (format!("{STATE}/{}/plan.json", plan.name), text.clone()),
+            name => (format!("/etc/{name}"), text.clone()),
+        })
+        .collect();
+    files.insert(format!("{STATE}/{}/policy.json", plan.name), policy.to_owned());
+    // So that `remove` takes away what this version installed, whatever a later one would.
+    let names: Vec<String> =
+        files.keys().filter(|name| *name != SHARED).map(|name| format!("{name}\n")).collect();
+    files.insert(format!("{STATE}/{}/files", plan.name), names.concat());
+    files
+}
+
+/// The names of the sandboxes that are installed.
+///
+/// # Errors
+/// If their folder cannot be read.
+pub(crate) fn names() -> Result<Vec<String>> {
+    let folder = Path::new(STATE);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot read {STATE}"))? {
+        let entry = entry?;
+        if entry.path().join("policy.json").exists() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The folder of a sandbox.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    Path::new(STATE).join(name)
+}
+
+/// The file that says why a sandbox may not run, while it exists.
+pub(crate) fn refusal(name: &str) -> PathBuf {
+    folder(name).join("refused")
+}
+
+/// The policy that a sandbox was planned from.
+///
+/// # Errors
+/// If no such sandbox is installed.
+pub(crate) fn policy(name: &str) -> Result<String> {
+    let path = folder(name).join("policy.json");
+    std::fs::read_to_string(&path)
+        .with_context(|| format!("no sandbox `{name}` is installed ({} is absent)", path.display()))
+}
+
+/// The units of an installed sandbox, as its plan names them.
+///
+/// # Errors
+/// If its plan cannot be read.
+pub(crate) fn units(name: &str) -> Result<Vec<String>> {
+    let path = folder(name).join("plan.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let plan: serde_json::Value =
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
+    let units = plan.pointer(&format!("/sandboxes/{name}/units")).and_then(|units| units.as_array());
+    Ok(units.into_iter().flatten().filter_map(|unit| unit.as_str()).map(str::to_owned).collect())
+}
+
+/// How the files on disk differ from these.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    /// Path, text on disk (absent where there is none), text as it should be (absent where it should not be there).
+    pub(crate) changes: BTreeMap<String, (Option<String>, Option<String>)>,
+}
+
+impl Difference {
+    /// Compares. Files that an earlier plan of the same sandbox installed and this one does not are to go.
+    pub(crate) fn of(name: &str, files: &Artifacts) -> Self {
+        let mut changes = BTreeMap::new();
+        for (path, text) in files {
+            let there = std::fs::read_to_string(path).ok();
+            if there.as_ref() != Some(text) {
+                changes.insert(path.clone(), (there, Some(text.clone())));
+            }
+        }
+        let before = std::fs::read_to_string(folder(name).join("files")).unwrap_or_default();
+        for path in before.lines().filter(|path| !files.contains_key(*path)) {
+            if let Ok(there) = std::fs::read_to_string(path) {
+                changes.insert(path.to_owned(), (Some(there), None));
+            }
+        }
+        Self { changes }
+    }
+
+    /// Makes the disk so. New files appear first and each as a whole; what is to go, goes last.
+    ///
+    /// # Errors
+    /// If a file cannot be written or taken away.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let written =
+            self.changes.iter().filter_map(|(path, (_, text))| Some((path.clone(), text.clone()?))).collect();
+        output::write_all(Path::new("/"), &written)?;
+        for (path, (_, text)) in &self.changes {
+            if text.is_none() {
+                remove(Path::new(path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As a unified diff, for people.
+    pub(crate) fn text(&self) -> String {
+        let one = |(path, (there, wanted)): (&String, &(Option<String>, Option<String>))| {
+            let (there, wanted) =
+                (there.as_deref().unwrap_or_default(), wanted.as_deref().unwrap_or_default());
+            similar::TextDiff::from_lines(there, wanted).unified_diff().header(path, path).to_string()
+        };
+        self.changes.iter().map(one).collect()
+    }
+}
+
+/// Takes a sandbox's files away, and folders that they leave empty. The table that all share goes with the last sandbox.
+///
+/// # Errors
+/// If a file cannot be taken away.
+pub(crate) fn uninstall(name: &str) -> Result<()> {
+    let list = folder(name).join("files");
+    let text = std::fs::read_to_string(&list)
+        .with_context(|| format!("no sandbox `{name}` is installed ({} is absent)", list.display()))?;
+    for path in text.lines() {
+        remove(Path::new(path))?;
+    }
+    for path in [refusal(name), list] {
+        remove(&path)?;
+    }
+    if names()?.is_empty() {
+        remove(Path::new(SHARED))?;
+        for path in REPLAN {
+            remove(Path::new(path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes a file away if it is there, and the folders above that are empty then and that only our files make.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot take away {}", path.display())),
+    }
+    let ours = |folder: &&Path| {
+        let drop_ins = folder.extension().is_some_and(|extension| extension == "d")
+            && folder.starts_with("/etc/systemd/system");
+        drop_ins || folder.starts_with(STATE) || *folder == Path::new("/etc/nftables")
+    };
+    for folder in path.ancestors().skip(1).take_while(ours) {
+        // Fails where something else is inside, which is as it should be.
+        if std::fs::remove_dir(folder).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The units that plan every sandbox anew after an upgrade.
+pub(crate) const REPLAN: [&str; 2] =
+    ["/etc/systemd/system/sandboxed-replan.path", "/etc/systemd/system/sandboxed-replan.service"];
