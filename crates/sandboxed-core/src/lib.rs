@@ -7,6 +7,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod document;
 pub mod emit;
+mod examine;
 pub mod filter;
 pub mod guarantee;
 pub mod json;

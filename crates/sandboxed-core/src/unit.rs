@@ -128,6 +128,11 @@ impl Unit {
             && self.scalar("User").is_none_or(|user| matches!(user, "root" | "0"))
     }
 
+    /// The programs of all of its commands, as the unit has them.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &str> {
+        self.commands.iter().map(|command| command.line.program.as_str())
+    }
+
     /// The commands that systemd would run outside of the sandbox, as people know them.
     pub(crate) fn privileged_commands(&self) -> Vec<String> {
         self.commands

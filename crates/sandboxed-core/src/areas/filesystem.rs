@@ -12,7 +12,7 @@ use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::scalar::{EtcPath, HostPath, Size};
-use crate::target::Distribution;
+use crate::target::{Distribution, Target};
 
 /// What the service sees of the file system.
 ///
@@ -236,6 +236,7 @@ impl Filesystem {
                 guarantee(&HOST_FILES_UNWRITABLE)
                     .by(Mechanism::service("ProtectSystem", Value::word("strict"))
                         .and("ReadOnlyPaths", Value::Paths(vec![PathSpec::new(AbsPath::root()).in_root()]))
+                        .and("ReadWritePaths", None)
                         .and("BindPaths", Value::Binds(written))
                         .summary("an empty root, read-only, into which what it may write is bound"))
                     .except(self.written().map(|(_, named)| named.path().to_owned()))
@@ -314,7 +315,8 @@ impl Filesystem {
         let options = ["mode=1777", "nosuid", "nodev", "noexec", size.as_str()];
         // PrivateTmp= keeps its directories on the host's disk, and PrivateDevices= shows the host's /dev/shm.
         guarantee(&TEMPORARY_FILES_PRIVATE)
-            .by(Mechanism::service("TemporaryFileSystem", tmpfs(SHARED, &options)))
+            .by(Mechanism::service("TemporaryFileSystem", tmpfs(SHARED, &options))
+                .and("PrivateTmp", Value::Bool(false)))
             .keep(planner);
     }
 
@@ -390,8 +392,23 @@ fn fields<'a>(
     items.iter().enumerate().map(move |(index, item)| (format!("/filesystem/{list}/{index}"), item))
 }
 
+/// What a service with a root of its own can see of the host's programs.
+pub(crate) fn visible<'a>(
+    filesystem: &'a Filesystem,
+    target: &Target,
+    closure: Option<&'a [HostPath]>,
+) -> Vec<&'a str> {
+    let system: Vec<&str> = match closure {
+        Some(closure) => closure.iter().map(HostPath::path).collect(),
+        None if target.distribution == Distribution::Nixos => vec!["/nix/store"],
+        None => SYSTEM.to_vec(),
+    };
+    let named = filesystem.named().map(|(_, named)| named.path()).collect::<Vec<_>>();
+    system.into_iter().chain(named).collect()
+}
+
 /// Whether `inner` is `outer` or lies below it.
-fn below(inner: &str, outer: &str) -> bool {
+pub(crate) fn below(inner: &str, outer: &str) -> bool {
     outer == "/" || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

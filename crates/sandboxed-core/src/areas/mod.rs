@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::examine;
 use crate::guarantee::Guarantee;
 use crate::planner::Planner;
 
@@ -73,6 +74,7 @@ pub fn guarantees() -> impl Iterator<Item = &'static Guarantee> {
 /// Plans all areas, in their order.
 pub(crate) fn plan(planner: &mut Planner<'_>) {
     let policy = planner.policy;
+    examine::examine(planner);
     policy.filesystem.plan(planner);
     policy.network.plan(planner);
     policy.processes.plan(planner);

@@ -147,25 +147,32 @@ fn filter_unit(plan: &Plan) -> Result<UnitText, EmitError> {
     Ok(text)
 }
 
-/// The path unit and the service that plan all sandboxes anew when one of these files changes.
+/// The path unit that plans all sandboxes anew after upgrades: dpkg rewrites the first path, systemd's own upgrade the
+/// second. Nothing in it varies, and the table of directives has none for path units, systemd.path(5).
+const REPLAN: &str = "# Made by `sandboxed apply`: after an upgrade every sandbox is planned anew.
+[Unit]
+Description=Upgrades that sandboxes may have to follow
+
+[Path]
+PathChanged=/var/lib/dpkg/status
+PathChanged=/usr/lib/systemd/systemd
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// The path unit and the service that plan all sandboxes anew after an upgrade.
 ///
 /// # Errors
 /// If the program's path is none that systemd takes.
-pub fn replan(program: &str, watched: &[&str]) -> Result<[String; 2], EmitError> {
-    let mut path = UnitText::new();
-    path.comment("Made by `sandboxed apply`: after an upgrade every sandbox is planned anew.");
-    path.set(Section::Unit, "Description", Value::word("Upgrades that sandboxes may have to follow"))?;
-    for watched in watched {
-        path.add(Section::Path, "PathChanged", Value::Path(AbsPath::new(watched)?))?;
-    }
-    path.set(Section::Install, "WantedBy", Value::UnitNames(vec![UnitName::new("multi-user.target")?]))?;
+pub fn replan(program: &str) -> Result<[String; 2], EmitError> {
     let mut service = UnitText::new();
     service.comment("Made by `sandboxed apply`: plans every sandbox anew.");
     service.set(Section::Unit, "Description", Value::word("Plan all sandboxes anew"))?;
     service.set(Section::Service, "Type", Value::word("oneshot"))?;
     let line = ExecLine::new(AbsPath::new(program)?, ["apply", "--all", "--restart"]);
     service.set(Section::Service, "ExecStart", Value::Exec(vec![line]))?;
-    Ok([path.to_string(), service.to_string()])
+    Ok([REPLAN.to_owned(), service.to_string()])
 }
 
 /// A drop-in that keeps a unit from starting while a file exists.

@@ -160,7 +160,7 @@ fn replan(plan: &Plan) -> Result<Artifacts> {
         },
         Ok,
     )?;
-    emit::replan(&program, &["/var/lib/dpkg/status", "/usr/lib/systemd/systemd"])
+    emit::replan(&program)
         .map_err(Into::into)
         .map(|units| installed::REPLAN.iter().map(ToString::to_string).zip(units).collect())
 }

@@ -1,0 +1,111 @@
+//! What the units that are to be sandboxed say, held against the policy.
+
+use sandboxed_systemd::value::AbsPath;
+
+use crate::areas::filesystem::{Root, below, visible};
+use crate::diagnostic::Kind;
+use crate::planner::{Finding, Planner};
+use crate::unit::Unit;
+
+/// Lists of paths that a unit may ask for by itself. The sandbox replaces them all.
+const ASKED: &[&str] =
+    &["ReadWritePaths", "BindPaths", "BindReadOnlyPaths", "ExecPaths", "TemporaryFileSystem"];
+
+/// Finds what in the units cannot work in the sandbox, or would not be in it.
+pub(crate) fn examine(planner: &mut Planner<'_>) {
+    for unit in planner.base {
+        let index = planner
+            .policy
+            .units
+            .iter()
+            .position(|name| name.as_str() == unit.name.as_str())
+            .unwrap_or_default();
+        let field = format!("/units/{index}");
+        let refuse = |reason: String, help: &str| {
+            let kind = Kind::Unit { unit: unit.name.as_str().to_owned(), reason, help: help.to_owned() };
+            Finding::new(kind, field.clone())
+        };
+        if unit.scalar("PAMName").is_some() {
+            // The session moves the processes out of the slice, and so out of the filter.
+            planner.findings.push(refuse(
+                "PAMName= takes its processes out of the sandbox's slice".to_owned(),
+                "take PAMName= out of the unit; a service needs no login session",
+            ));
+        }
+        for image in ["RootImage", "RootDirectory", "RootMStack"] {
+            if unit.scalar(image).is_some() {
+                planner.findings.push(refuse(
+                    format!("{image}= gives it a root that the policy does not know"),
+                    "take it out of the unit, and name in the policy what the service needs",
+                ));
+            }
+        }
+        if unit.scalar("NetworkNamespacePath").is_some() || unit.scalar("JoinsNamespaceOf").is_some() {
+            planner.findings.push(refuse(
+                "it joins a network that the policy does not know".to_owned(),
+                "take NetworkNamespacePath= and JoinsNamespaceOf= out of the unit",
+            ));
+        }
+        programs(planner, unit, &field);
+        asked(planner, unit, &field);
+    }
+}
+
+/// Programs that the sandbox would not show are found now, and not when the service starts.
+fn programs(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
+    let filesystem = &planner.policy.filesystem;
+    if filesystem.root == Root::Host {
+        return;
+    }
+    let shown = visible(filesystem, planner.target, planner.closure);
+    let mut missing: Vec<&str> = unit
+        .programs()
+        .filter(|program| program.starts_with('/') && !program.contains('%'))
+        .filter(|program| !shown.iter().any(|shown| below(program, shown)))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    for program in missing {
+        let folder = AbsPath::new(program).ok().and_then(|path| path.parent());
+        let folder = folder.map_or_else(|| program.to_owned(), |folder| folder.as_str().to_owned());
+        let kind = Kind::Unit {
+            unit: unit.name.as_str().to_owned(),
+            reason: format!("it executes {program}, which the policy does not show it"),
+            help: format!("add it, or what it belongs to, to `filesystem.executable`: `\"{folder}\"`"),
+        };
+        planner.findings.push(Finding::new(kind, field).related("/filesystem/executable", "not among these"));
+    }
+}
+
+/// Paths that the unit asks for and the policy does not name.
+fn asked(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
+    let filesystem = &planner.policy.filesystem;
+    let named: Vec<&str> = filesystem
+        .state
+        .iter()
+        .chain(&filesystem.writable)
+        .chain(&filesystem.readable)
+        .chain(&filesystem.executable)
+        .chain(&planner.policy.ipc.sockets)
+        .map(crate::scalar::HostPath::path)
+        .chain(["/tmp", "/var/tmp", "/dev/shm"])
+        .collect();
+    let directories = unit.directories();
+    let mut findings = Vec::new();
+    for directive in ASKED {
+        for item in unit.list(directive) {
+            let path = item.trim_start_matches(['-', '+']).split(':').next().unwrap_or_default();
+            let known = named.iter().any(|named| below(path, named))
+                || directories.iter().any(|own| below(path, own));
+            if !known && path.starts_with('/') {
+                let kind = Kind::UnitWants {
+                    unit: unit.name.as_str().to_owned(),
+                    wants: format!("{path} ({directive}=)"),
+                    help: "if the service needs it, name it in `filesystem`".to_owned(),
+                };
+                findings.push(Finding::new(kind, field));
+            }
+        }
+    }
+    planner.findings.extend(findings);
+}
