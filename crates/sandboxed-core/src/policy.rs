@@ -1,6 +1,11 @@
 //! The policy: what a service needs, from which everything else is computed.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::areas::filesystem::Filesystem;
@@ -58,28 +63,28 @@ pub struct Policy {
     #[schemars(title = "Socket units")]
     pub sockets: Vec<SocketName>,
     /// What the service sees of the file system.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub filesystem: Filesystem,
     /// What the service reaches over the network, and who reaches it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub network: Network,
     /// What the service sees of other processes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub processes: Processes,
     /// Which ways of talking to other processes on the machine are open.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub ipc: Ipc,
     /// Which privileges the service has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub privileges: Privileges,
     /// Which system calls the service may make.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub syscalls: Syscalls,
     /// How much of the machine the service may use.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub resources: Resources,
     /// Secrets that systemd hands to the service.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub secrets: Secrets,
     /// The guarantees that this service does without, each with the reason.
     #[serde(default)]
@@ -130,4 +135,23 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Reads an object. What serde derives for a struct would take a list of its fields' values too, which JSON Schema does not.
+pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_map(ObjectVisitor(PhantomData))
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
 }

@@ -14,6 +14,7 @@ use crate::diagnostic::Kind;
 use crate::filter;
 use crate::guarantee::Guarantee;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use crate::policy::object;
 use crate::scalar::{Address, Endpoint};
 use crate::target::{Kernel, Netfilter};
 
@@ -28,6 +29,7 @@ pub struct Network {
     #[schemars(title = "Mode", extend("x-guarantee" = "local-ports-closed"))]
     pub mode: Mode,
     /// The ports that the service offers. It can bind no other.
+    #[serde(deserialize_with = "objects")]
     #[schemars(title = "Offered ports", extend("x-guarantee" = "ports-not-taken"))]
     pub listen: Vec<Listen>,
     /// Ports of this machine that the service may reach all the same, such as a database on the loopback address.
@@ -163,6 +165,13 @@ impl Default for Network {
             address_families: vec![AddressFamily::Unix, AddressFamily::Inet, AddressFamily::Inet6],
         }
     }
+}
+
+/// A list of objects; see [`object`].
+fn objects<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Listen>, D::Error> {
+    #[derive(Deserialize)]
+    struct Item(#[serde(deserialize_with = "object")] Listen);
+    Vec::<Item>::deserialize(deserializer).map(|items| items.into_iter().map(|Item(listen)| listen).collect())
 }
 
 /// A port number: not 0, which means "any" to bind(2). 80.0 is 80 in JSON.
