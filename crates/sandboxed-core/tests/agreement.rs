@@ -39,14 +39,15 @@ fn full() -> Value {
 /// All places of a value, as JSON pointers.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
-    match value {
-        Value::Object(object) => {
-            object.iter().for_each(|(key, inner)| places(inner, &format!("{at}/{key}"), found))
-        }
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Object(object) => object.iter().map(|(key, inner)| (key.clone(), inner)).collect(),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(i, inner)| places(inner, &format!("{at}/{i}"), found))
+            items.iter().enumerate().map(|(index, inner)| (index.to_string(), inner)).collect()
         }
-        _ => {}
+        _ => Vec::new(),
+    };
+    for (key, inner) in inner {
+        places(inner, &format!("{at}/{key}"), found);
     }
 }
 
