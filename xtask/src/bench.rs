@@ -5,6 +5,7 @@
 
 mod build;
 mod measure;
+mod network;
 mod start;
 
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 enum What {
     /// `sandboxed build` as a whole process, beside `systemd-analyze security`; many policies in one call.
     Build,
+    /// What a packet costs, sandboxed and not, by how many sandboxes there are; in network namespaces.
+    Network,
     /// The start of a sandboxed unit, beside a plain one, on the testbed.
     Start,
 }
@@ -34,10 +37,11 @@ enum What {
 /// # Errors
 /// What is to be measured can't be built or run.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let all = [What::Build, What::Start];
+    let all = [What::Build, What::Network, What::Start];
     for what in all.into_iter().filter(|what| arguments.what.is_empty() || arguments.what.contains(what)) {
         match what {
             What::Build => build::run()?,
+            What::Network => network::run()?,
             What::Start => start::run()?,
         }
     }

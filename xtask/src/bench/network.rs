@@ -1,0 +1,116 @@
+//! What a packet costs, sandboxed and not, by how many sandboxes there are.
+
+mod world;
+
+use std::{fmt::Write, net::UdpSocket, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use sandboxed_netfilter::{
+    expression::{Field, Match},
+    filter::{Filter, Service, refuse},
+    name::CgroupPath,
+    rule::Rule,
+    script::Script,
+    value::Protocol,
+};
+
+use super::measure::{Contender, compare};
+use world::{Group, Groups, World, has_unified_tree, send};
+
+/// The slice that the services are below. Its name is this process's, so that nothing of the host's is met.
+const SLICE: &str = "sandboxed.bench.slice";
+/// A group beside it, for a process that is not sandboxed.
+const OUTSIDE: &str = "outside.bench.slice";
+/// The largest number of sandboxes.
+const MOST: usize = 10_000;
+/// Datagrams in one turn: enough to be measured, few enough that turns alternate often.
+const DATAGRAMS: usize = 1_000;
+/// Turns.
+const ROUNDS: usize = 150;
+
+pub(super) fn run() -> Result<()> {
+    if !has_unified_tree() {
+        return with_unified_tree();
+    }
+    let mut groups = Groups::default();
+    groups.add(SLICE)?;
+    groups.add(OUTSIDE)?;
+    for number in 1..=MOST {
+        groups.add(&path(number))?;
+    }
+    let mut contenders = vec![("no filter".to_owned(), World::new()?)];
+    for (many, open_uplinks) in [(1, false), (100, false), (1_000, false), (MOST, false), (1_000, true)] {
+        let kind = if open_uplinks { ", uplinks open" } else { "" };
+        contenders.push((format!("{many} sandboxes{kind}"), filtered(many, open_uplinks)?));
+    }
+    for many in [1, 100, 1_000] {
+        contenders.push((format!("the article's rules for {many}"), article(many)?));
+    }
+    // The service that the article's rules come to last.
+    for (who, group) in [("of a sandbox", path(1)), ("of others", OUTSIDE.to_owned())] {
+        let group = Group::at(&group);
+        let sockets: Vec<(&str, UdpSocket)> = contenders
+            .iter()
+            .map(|(name, world)| Ok((name.as_str(), world.socket(&group)?)))
+            .collect::<Result<_>>()?;
+        let mut contenders: Vec<Contender<'_>> = sockets
+            .iter()
+            .map(|(name, socket)| Contender::new(name, move || send(socket, DATAGRAMS)))
+            .collect();
+        let title = format!("processor time of {DATAGRAMS} datagrams {who} to another machine");
+        compare(&title, ROUNDS, &mut contenders)?;
+    }
+    Ok(())
+}
+
+/// Runs this again where the unified tree of control groups is at its usual place: nft looks nowhere else.
+fn with_unified_tree() -> Result<()> {
+    let again = "mount -t cgroup2 none /sys/fs/cgroup && exec \"$0\" bench network";
+    let status = Command::new("unshare")
+        .args(["--mount", "sh", "-c", again])
+        .arg(std::env::current_exe()?)
+        .status()
+        .context("can't make a mount namespace")?;
+    ensure!(status.success(), "the benchmark failed in a mount namespace of its own; it needs root");
+    Ok(())
+}
+
+fn path(number: usize) -> String {
+    format!("{SLICE}/bench{number}.slice")
+}
+
+/// A namespace with our table and so many sandboxes in it.
+fn filtered(many: usize, open_uplinks: bool) -> Result<World> {
+    let world = World::new()?;
+    let filter = Filter { open_uplinks, uplinks: vec!["up0".parse()?], ..Filter::default() };
+    let mut text = format!("{}{}", filter.load(), Filter::close(&CgroupPath::new(SLICE)?));
+    for number in 1..=many {
+        let rules = vec![
+            Rule::accept()
+                .when(Match::protocol(Protocol::Tcp))
+                .when(Match::is(Field::SourcePort, [8008u16])?)
+                .when(Match::not_opening()),
+            refuse().when(Match::to_this_machine()),
+        ];
+        let script: Script =
+            Service::new(&format!("bench{number}"), CgroupPath::new(&path(number))?, rules)?.add();
+        let _ = write!(text, "{script}");
+    }
+    world.feed(&["nft", "-f", "-"], &text)?;
+    Ok(world)
+}
+
+/// A namespace with the article's rules for so many services: a rule in OUTPUT for each.
+fn article(many: usize) -> Result<World> {
+    let world = World::new()?;
+    let mut text = String::from("*filter\n");
+    for number in 1..=many {
+        let _ = writeln!(text, ":bench{number} - [0:0]\n-A bench{number} -d 127.0.0.0/8 -j REJECT");
+    }
+    for number in (1..=many).rev() {
+        let _ = writeln!(text, "-A OUTPUT -m cgroup --path {} -j bench{number}", path(number));
+    }
+    text.push_str("COMMIT\n");
+    world.feed(&["iptables-restore"], &text)?;
+    Ok(world)
+}

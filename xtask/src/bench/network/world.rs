@@ -1,0 +1,181 @@
+//! Network namespaces that differ in nothing but their rules, and sockets in them.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    net::UdpSocket,
+    os::fd::AsFd,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::{
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+    time::{ClockId, clock_gettime},
+};
+
+/// Where nft looks for control groups, whatever is mounted elsewhere.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// A network namespace, kept by a process that sleeps in it; both end together.
+pub(super) struct World {
+    keeper: Child,
+    /// The other end of its link, which goes when that namespace does.
+    peer: Option<Box<World>>,
+}
+
+impl World {
+    /// A namespace with an interface `up0`, 10.77.0.1/24, whose other end is in a namespace of its own that drops what
+    /// comes.
+    pub(super) fn new() -> Result<Self> {
+        let mut world = Self { keeper: keeper()?, peer: None };
+        let peer = Self { keeper: keeper()?, peer: None };
+        world.run(&[
+            "ip",
+            "link",
+            "add",
+            "up0",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "up1",
+            "netns",
+            &peer.keeper.id().to_string(),
+        ])?;
+        peer.run(&["ip", "link", "set", "up1", "up"])?;
+        for command in [
+            "ip link set lo up",
+            "ip address add 10.77.0.1/24 dev up0",
+            "ip link set up0 up",
+            "ip neighbour add 10.77.0.2 lladdr 02:00:00:00:00:02 dev up0 nud permanent",
+        ] {
+            world.run(&command.split(' ').collect::<Vec<_>>())?;
+        }
+        world.peer = Some(Box::new(peer));
+        Ok(world)
+    }
+
+    /// Runs a program in it.
+    pub(super) fn run(&self, command: &[&str]) -> Result<()> {
+        self.feed(command, "")
+    }
+
+    /// Runs a program in it that reads `input`.
+    pub(super) fn feed(&self, command: &[&str], input: &str) -> Result<()> {
+        let mut child = Command::new("nsenter")
+            .arg(format!("--net={}", self.path().display()))
+            .args(command)
+            .stdin(Stdio::piped())
+            .spawn()?;
+        child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+        ensure!(child.wait()?.success(), "{} failed", command.join(" "));
+        Ok(())
+    }
+
+    /// A socket in it that sends to the peer, made by a process in this group.
+    pub(super) fn socket(&self, group: &Group) -> Result<UdpSocket> {
+        let home = File::open("/proc/thread-self/ns/net")?;
+        let there = File::open(self.path())?;
+        let before = Group::current()?;
+        group.enter()?;
+        move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network))?;
+        let socket = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+            socket.connect("10.77.0.2:9")?;
+            Ok(socket)
+        });
+        move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+        before.enter()?;
+        Ok(socket?)
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/ns/net", self.keeper.id()))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
+        drop(self.peer.take());
+    }
+}
+
+fn keeper() -> Result<Child> {
+    let mut keeper = Command::new("unshare").args(["--net", "sleep", "infinity"]).spawn()?;
+    // `unshare` becomes `sleep` once it is in the namespace.
+    for _ in 0..500 {
+        let name = fs::read_to_string(format!("/proc/{}/comm", keeper.id()))?;
+        if name.trim() == "sleep" {
+            return Ok(keeper);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    keeper.kill()?;
+    anyhow::bail!("no network namespace could be made; this needs root")
+}
+
+/// The processor time that sending so many datagrams takes.
+pub(super) fn send(socket: &UdpSocket, datagrams: usize) -> Result<Duration> {
+    let used = || {
+        let time = clock_gettime(ClockId::ProcessCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    };
+    let before = used();
+    for _ in 0..datagrams {
+        socket.send(&[0; 64])?;
+    }
+    Ok(used().saturating_sub(before))
+}
+
+/// A control group.
+pub(super) struct Group(PathBuf);
+
+impl Group {
+    /// An existing group, by its path below the root.
+    pub(super) fn at(path: &str) -> Self {
+        Self(Path::new(CGROUPS).join(path))
+    }
+
+    /// The group that this process is in.
+    fn current() -> Result<Self> {
+        let groups = fs::read_to_string("/proc/self/cgroup")?;
+        let path =
+            groups.lines().find_map(|line| line.strip_prefix("0::/")).context("no unified cgroup tree")?;
+        Ok(Self::at(path))
+    }
+
+    fn enter(&self) -> Result<()> {
+        Ok(fs::write(self.0.join("cgroup.procs"), std::process::id().to_string())?)
+    }
+}
+
+/// Control groups that this benchmark made, which go with it.
+#[derive(Default)]
+pub(super) struct Groups(Vec<PathBuf>);
+
+impl Groups {
+    /// Makes a group, whose parent exists.
+    pub(super) fn add(&mut self, path: &str) -> Result<()> {
+        let path = Path::new(CGROUPS).join(path);
+        fs::create_dir(&path).with_context(|| format!("can't make {}", path.display()))?;
+        self.0.push(path);
+        Ok(())
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for path in self.0.iter().rev() {
+            let _ = fs::remove_dir(path);
+        }
+    }
+}
+
+/// Whether nft finds control groups here.
+pub(super) fn has_unified_tree() -> bool {
+    Path::new(CGROUPS).join("cgroup.controllers").exists()
+}
