@@ -203,7 +203,7 @@ impl Match {
         Self::Lookup { fields: fields.to_vec(), not: true, among: Among::Set(set.clone()) }
     }
 
-    fn is_one(field: Field, value: Value) -> Self {
+    pub(crate) fn is_one(field: Field, value: Value) -> Self {
         Self::Lookup { fields: vec![field], not: false, among: Among::Values(Elements::single(value)) }
     }
 

@@ -1,8 +1,8 @@
 //! The one table that all sandboxes share, and the changes that put a service into it.
 //!
-//! Each service lives in a slice of its own, at level 2 of the tree of control groups, below one slice for all of them. A
-//! map leads from the slice to the service's chain, so the cost of a packet does not depend on how many there are. What
-//! is below the common slice and in no map is refused.
+//! Each service lives in a slice of its own, at level 2 of the tree of control groups, below one slice for all of them.
+//! What comes from elsewhere is let go after one look; a map leads from the slice to the service's chain, so the cost of a
+//! packet does not depend on how many services there are. What is below the common slice and in no map is refused.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -48,6 +48,10 @@ pub mod names {
         output = "output";
         /// The chain that sees what comes to it.
         input = "input";
+        /// The chain for what is sent from below the common slice.
+        outgoing = "outgoing";
+        /// The chain for what comes to a socket below it.
+        incoming = "incoming";
         /// The chain that refuses a packet.
         refuse = "refuse";
         /// What every service's chain for sent packets begins its name with.
@@ -65,9 +69,6 @@ pub mod names {
 /// only while a service needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// What leaves by these interfaces is accepted before anything else is looked at: for as long as no service
-    /// restricts what it sends to other machines.
-    pub open_uplinks: bool,
     /// The interfaces that lead to other machines, for services that may send by no others.
     pub uplinks: Vec<Interface>,
     /// Whether services restrict what comes to them, or remember who on this machine called them by UDP (so that they
@@ -80,11 +81,8 @@ pub struct Filter {
 impl Filter {
     /// The table without any service: it names no control group, so it can be checked where none of them exists.
     pub fn table(&self) -> Table {
-        let mut output = Vec::new();
-        if self.open_uplinks {
-            output.push(Rule::accept().when(Match::in_set(&[Field::OutInterface], &names::uplinks())));
-        }
-        output.extend(dispatch(names::services()));
+        let sandboxed = || Match::in_set(&[Field::CgroupAtLevel(1)], &names::root());
+        let output = vec![Rule::new(Verdict::Goto(names::outgoing())).when(sandboxed())];
         let mut table = Table { ownership: self.ownership, ..Table::new(names::table()) }
             .with_map(VerdictMap::empty(names::services(), &[Type::Cgroup]))
             .with_map(VerdictMap::empty(names::inbound(), &[Type::Cgroup]))
@@ -93,11 +91,15 @@ impl Filter {
             .with_set(callers(names::callers6(), Type::Address6))
             .with_set(Set { elements: self.uplinks(), ..Set::empty(names::uplinks(), &[Type::Interface]) })
             .with_chain(Chain::new(names::refuse(), refusal().into()))
+            .with_chain(Chain::new(names::outgoing(), dispatch(names::services())))
+            .with_chain(Chain::new(names::incoming(), dispatch(names::inbound())))
             .with_chain(Chain::at(names::output(), Hook::Output, output));
         if self.inbound {
             // TCP segments that do not open a connection belong to one that was let through when it was opened.
-            let mut input = vec![Rule::accept().when(Match::not_opening())];
-            input.extend(dispatch(names::inbound()));
+            let input = vec![
+                Rule::accept().when(Match::not_opening()),
+                Rule::new(Verdict::Goto(names::incoming())).when(sandboxed()),
+            ];
             table = table.with_chain(Chain::at(names::input(), Hook::Input, input));
         }
         table
@@ -117,10 +119,19 @@ impl Filter {
         script
     }
 
-    /// Closes a loaded table to whatever is below `slice` and in no map.
+    /// Makes a loaded table mind what is below `slice`, which must exist: services by their rules, and all else refused.
+    /// To be done again whenever the slice was recreated.
+    ///
+    /// The chain that sees every packet of the host then names the slice itself: to compare with one group costs a third
+    /// of looking into a set. It goes back to the set, which says the same, when the table is loaded again.
     pub fn close(slice: &CgroupPath) -> Script {
         let mut script = Script::new(names::table());
-        script.push(Command::AddElements(names::root(), vec![vec![Value::Cgroup(slice.clone())]]));
+        let below = Value::Cgroup(slice.clone());
+        script.push(Command::AddElements(names::root(), vec![vec![below.clone()]]));
+        script.push(Command::FlushChain(names::output()));
+        let condition = Match::is_one(Field::CgroupAtLevel(1), below);
+        let rule = Rule::new(Verdict::Goto(names::outgoing())).when(condition);
+        script.push(Command::AddRule(names::output(), Box::new(rule)));
         script
     }
 
@@ -134,12 +145,9 @@ impl Filter {
     }
 }
 
-/// One lookup sends a packet to its service's chain; what no service claims, but is in the common slice, is refused.
-fn dispatch(map: Ident) -> [Rule; 2] {
-    [
-        Rule::new(Action::Map { fields: vec![Field::CgroupAtLevel(2)], map }),
-        refuse().when(Match::in_set(&[Field::CgroupAtLevel(1)], &names::root())),
-    ]
+/// One lookup sends a packet to its service's chain; what no service claims is refused.
+fn dispatch(map: Ident) -> Vec<Rule> {
+    vec![Rule::new(Action::Map { fields: vec![Field::CgroupAtLevel(2)], map }), refuse()]
 }
 
 /// A rule that refuses what meets its conditions, in the way that the sender notices soonest.

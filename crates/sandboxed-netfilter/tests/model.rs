@@ -169,13 +169,15 @@ proptest! {
 
     /// Loading the table again, as a reload of the firewall makes the helper do, touches no service.
     #[test]
-    fn the_table_can_be_loaded_again(open_uplinks: bool, inbound: bool) {
+    fn the_table_can_be_loaded_again(uplink: bool, inbound: bool) {
         let mut loaded = loaded(&[&synapse("a")]);
-        let filter = Filter { open_uplinks, inbound, ..Filter::default() };
+        let uplinks = uplink.then(|| "eth0".parse().unwrap()).into_iter().collect();
+        let filter = Filter { uplinks, inbound, ..Filter::default() };
         loaded.apply(&filter.load()).unwrap();
         let once = loaded.clone();
         loaded.apply(&filter.load()).unwrap();
         prop_assert_eq!(&loaded, &once);
+        loaded.apply(&Filter::close(&path("sandboxed.slice"))).unwrap();
         let call = to_local("a", Protocol::Tcp, (1, 5432), TcpFlags::SYN);
         prop_assert_eq!(loaded.judge(&call), Outcome::Rejected(Reject::TcpReset));
     }

@@ -26,7 +26,6 @@ fn interface(name: &str) -> Interface {
 
 fn filter() -> Filter {
     Filter {
-        open_uplinks: true,
         uplinks: vec![interface("eth0"), interface("wlan0")],
         inbound: true,
         ownership: Ownership::Shared,
