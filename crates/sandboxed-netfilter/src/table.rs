@@ -7,7 +7,7 @@ use crate::{
     name::Ident,
     rule::{Action, Rule, Verdict},
     set::{Set, VerdictMap},
-    value::Type,
+    value::{Family, Type},
 };
 
 /// Where the kernel hands packets to a chain.
@@ -111,6 +111,9 @@ pub enum TableError {
     /// A rule asks for a port before it has asked for the protocol: other protocols have other things in that place.
     #[error("a rule of chain {0} looks at ports of any protocol")]
     Port(Ident),
+    /// A rule asks for addresses of both families: no packet has them, and nft refuses it.
+    #[error("a rule of chain {0} asks for IPv4 and IPv6 addresses at once")]
+    Families(Ident),
     /// A chain can be reached from itself.
     #[error("chain {0} leads back to itself")]
     Loop(Ident),
@@ -164,6 +167,9 @@ impl Table {
                 self.check_rule(rule)?;
                 if asks_for_port_of_any_protocol(rule) {
                     return Err(TableError::Port(chain.name.clone()));
+                }
+                if asks_for_both_families(rule) {
+                    return Err(TableError::Families(chain.name.clone()));
                 }
             }
         }
@@ -260,4 +266,17 @@ fn asks_for_port_of_any_protocol(rule: &Rule) -> bool {
         }
         _ => false,
     }
+}
+
+fn asks_for_both_families(rule: &Rule) -> bool {
+    let asks_for = |family: Family, address: Type| {
+        rule.matches.iter().any(|condition| match condition {
+            Match::Lookup { fields, not, among: Among::Values(values) } if fields == &[Field::Family] => {
+                !not && values.iter().len() == 1 && values.contains(&[family.into()])
+            }
+            Match::Lookup { fields, .. } => fields.iter().any(|field| field.value_type() == address),
+            _ => false,
+        })
+    };
+    asks_for(Family::V4, Type::Address4) && asks_for(Family::V6, Type::Address6)
 }

@@ -277,6 +277,16 @@ impl Value {
         }
     }
 
+    /// Whether it stands for all addresses of its family.
+    pub(crate) fn is_every_address(&self) -> bool {
+        let every = match self {
+            Self::Addresses4(..) => u128::from(u32::MAX),
+            Self::Addresses6(..) => u128::MAX,
+            _ => return false,
+        };
+        self.interval() == Some((0, every))
+    }
+
     /// Whether `other`, which is a single value, is among these.
     pub(crate) fn contains(&self, other: &Self) -> bool {
         match (self, other) {

@@ -113,15 +113,8 @@ fn one_field(
         }
         Field::SourceType | Field::DestinationType => {
             let end = if field == Field::SourceType { "src" } else { "dst" };
-            // IPv6 has no broadcast, and xt_addrtype refuses to be asked for it.
-            let broadcast = Value::AddressType(AddressType::Broadcast);
-            let asked = values.iter().filter(|value| family == Family::V4 || ***value != broadcast);
-            let types: Vec<&str> = asked.filter_map(|value| address_type(value)).collect();
-            match types.is_empty() {
-                true if not => vec![way],
-                true => Vec::new(),
-                false => vec![way.and(format!("-m addrtype {bang}--{end}-type {}", types.join(",")))],
-            }
+            let kinds: Vec<AddressType> = values.iter().filter_map(|value| address_type(value)).collect();
+            address_types(end, not, &kinds, &way, family)
         }
         Field::State => {
             let states: Vec<&str> = values.iter().filter_map(|value| state(value)).collect();
@@ -183,6 +176,8 @@ fn one_value(field: Field, value: &Value, way: Conditions) -> Result<Vec<Conditi
         (Field::SourcePort | Field::DestinationPort, value) => {
             with_ports(way).into_iter().flat_map(|way| multiport(field, &[value], &way)).collect()
         }
+        // iptables refuses to be asked for "not every address", and drops the question for every address.
+        (_, Value::Addresses4(..) | Value::Addresses6(..)) if value.is_every_address() => vec![way],
         (_, Value::Addresses4(..) | Value::Addresses6(..)) => vec![address(field, false, value, way)],
         (_, Value::Family(_) | Value::AddressType(_) | Value::Direction(_) | Value::State(_)) => {
             return Err(IptablesError::Inexpressible("this field in a combination"));
@@ -199,6 +194,7 @@ fn excluded_value(field: Field, value: &Value, way: Conditions) -> Result<Option
         (Field::OutInterface | Field::InInterface, value) => {
             Some(way.interface(field == Field::OutInterface, interface(field, true, value)?)?)
         }
+        (_, Value::Addresses4(..) | Value::Addresses6(..)) if value.is_every_address() => None,
         (_, Value::Addresses4(..) | Value::Addresses6(..)) => Some(address(field, true, value, way)),
         _ => return Err(IptablesError::Inexpressible("an excluded value of this kind")),
     })
@@ -266,15 +262,47 @@ fn multiport(field: Field, values: &[&Value], way: &Conditions) -> Vec<Condition
         .collect()
 }
 
-fn address_type(value: &Value) -> Option<&'static str> {
-    let Value::AddressType(kind) = value else { return None };
-    Some(match kind {
-        AddressType::Unicast => "UNICAST",
-        AddressType::Local => "LOCAL",
-        AddressType::Broadcast => "BROADCAST",
-        AddressType::Anycast => "ANYCAST",
-        AddressType::Multicast => "MULTICAST",
-    })
+/// A condition on what the routing tables say about an address.
+fn address_types(
+    end: &str,
+    not: bool,
+    kinds: &[AddressType],
+    way: &Conditions,
+    family: Family,
+) -> Vec<Conditions> {
+    use AddressType::{Anycast, Broadcast, Local, Multicast, Unicast};
+    let name = |kind: &AddressType| match kind {
+        Unicast => "UNICAST",
+        Local => "LOCAL",
+        Broadcast => "BROADCAST",
+        Anycast => "ANYCAST",
+        Multicast => "MULTICAST",
+    };
+    if family == Family::V4 {
+        let bang = if not { "! " } else { "" };
+        let names: Vec<&str> = kinds.iter().map(name).collect();
+        return vec![way.clone().and(format!("-m addrtype {bang}--{end}-type {}", names.join(",")))];
+    }
+    // In IPv6, xt_addrtype refuses BROADCAST, wants an address to be of all listed types, and calls local addresses
+    // unicast too; so each type is asked for on its own, and unicast is what is none of the others.
+    let special = [Local, Anycast, Multicast];
+    [Unicast, Local, Anycast, Multicast]
+        .into_iter()
+        .filter(|kind| kinds.contains(kind) != not)
+        .map(|kind| match kind {
+            Unicast => special.iter().fold(way.clone(), |way, other| {
+                way.and(format!("-m addrtype ! --{end}-type {}", name(other)))
+            }),
+            _ => way.clone().and(format!("-m addrtype --{end}-type {}", name(&kind))),
+        })
+        .collect()
+}
+
+fn address_type(value: &Value) -> Option<AddressType> {
+    match value {
+        Value::AddressType(kind) => Some(*kind),
+        _ => None,
+    }
 }
 
 fn state(value: &Value) -> Option<&'static str> {
