@@ -5,11 +5,14 @@
 
 use anyhow::{Context, Result, ensure};
 use sandboxed_cases::harness::Case;
-use sandboxed_cases::neighbour;
+use sandboxed_cases::{neighbour, sandbox};
 use sandboxed_testbed::{Machine, Suite, Tree};
 use serde_json::{Map, Value};
 
-pub(crate) const CASES: &[Case] = &[Case { name: "hostile::plain", suites: &Suite::STABLE, run: plain }];
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "hostile::plain", suites: &Suite::STABLE, run: plain },
+    Case { name: "hostile::sandboxed", suites: &Suite::STABLE, run: sandboxed },
+];
 
 const SECRET: &str = "the victim's secret";
 
@@ -52,6 +55,20 @@ fn plain(suite: Suite) -> Result<()> {
         ensure!(machine.read(file)?.contains("hostile"), "{file} was not written");
     }
     machine.check(["test", "-e", "/run/victim/signalled"])?;
+    Ok(())
+}
+
+fn sandboxed(suite: Suite) -> Result<()> {
+    let machine = lay_out(suite)?;
+    sandbox::install(&machine)?;
+    sandbox::enforce(&machine, &["--preset", "synapse"])?;
+    let attempts = attack(&machine)?;
+    let succeeded: Vec<_> = attempts.iter().filter(|(_, obstacle)| obstacle.is_null()).collect();
+    ensure!(succeeded.is_empty(), "in the sandbox these succeed: {succeeded:#?}");
+    for file in FILES {
+        ensure!(machine.read(file)? == SECRET, "{file} was written");
+    }
+    machine.check(["test", "!", "-e", "/run/victim/signalled"])?;
     Ok(())
 }
 

@@ -3,3 +3,4 @@
 pub mod harness;
 pub mod matrix;
 pub mod neighbour;
+pub mod sandbox;

@@ -6,11 +6,13 @@ use anyhow::{Context, Result, ensure};
 use sandboxed_cases::harness::Case;
 use sandboxed_cases::matrix::{Client, wait_for_answer};
 use sandboxed_cases::neighbour::{self, NEIGHBOUR};
+use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite, Tree};
 
 pub(crate) const CASES: &[Case] = &[
     // Without it a failure of the sandboxed one would say nothing about the sandbox.
     Case { name: "synapse::plain", suites: &Suite::STABLE, run: |suite| works(&start(suite)?) },
+    Case { name: "synapse::sandboxed", suites: &Suite::STABLE, run: sandboxed },
 ];
 
 const UNIT: &str = "matrix-synapse.service";
@@ -21,6 +23,13 @@ fn start(suite: Suite) -> Result<Machine> {
     neighbour::connect(&machine)?;
     machine.check(["systemctl", "start", "nginx.service"])?;
     Ok(machine)
+}
+
+fn sandboxed(suite: Suite) -> Result<()> {
+    let machine = start(suite)?;
+    sandbox::install(&machine)?;
+    sandbox::enforce(&machine, &["--preset", "synapse"])?;
+    works(&machine)
 }
 
 /// Start Synapse, use it, restart, reload and stop it.

@@ -1,0 +1,52 @@
+//! The project's programs on a machine, and sandboxes made with them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use sandboxed_testbed::Machine;
+
+/// What the command line installs and the artifacts name.
+const PROGRAMS: [&str; 3] = ["sandboxed", "sandboxed-launch", "sandboxed-probe"];
+
+/// Where cargo built the programs: beside the tests, or where `SANDBOXED_PROGRAMS` says.
+///
+/// # Errors
+/// This is not run by cargo.
+pub fn programs() -> Result<PathBuf> {
+    if let Some(directory) = std::env::var_os("SANDBOXED_PROGRAMS") {
+        return Ok(directory.into());
+    }
+    // target/debug/deps/cases-0123456789abcdef is what runs.
+    let test = std::env::current_exe()?;
+    test.ancestors().nth(2).map(PathBuf::from).context("the test is in no target directory")
+}
+
+/// Install the project's programs.
+///
+/// # Errors
+/// They are not built: `cargo build --workspace --bins` does it.
+pub fn install(machine: &Machine) -> Result<()> {
+    let directory = programs()?;
+    for program in PROGRAMS {
+        machine.copy(&directory.join(program), &format!("/usr/local/bin/{program}"))?;
+    }
+    Ok(())
+}
+
+/// Build the artifacts of a policy (arguments of `sandboxed build`), for the machine as it is, and put them in force.
+///
+/// # Errors
+/// The policy is refused, or systemd does not take the artifacts.
+pub fn enforce(machine: &Machine, policy: &[&str]) -> Result<()> {
+    let mut build = vec!["sandboxed", "build"];
+    build.extend(policy);
+    build.extend(["--out", "/run/artifacts"]);
+    machine.check(build)?;
+    machine.script(
+        "rm /run/artifacts/plan.json
+         cp --recursive /run/artifacts/. /etc/
+         systemd-tmpfiles --create /etc/tmpfiles.d/sandboxed-*.conf
+         systemctl daemon-reload",
+    )?;
+    Ok(())
+}
