@@ -4,13 +4,15 @@
 //! SANDBOXED_CASES=1 cargo test -p sandboxed-cases -- trixie::synapse
 //! ```
 
+mod fail_closed;
 mod hostile;
 mod synapse;
+mod verify;
 
 use std::process::ExitCode;
 
 use sandboxed_cases::harness;
 
 fn main() -> ExitCode {
-    harness::run(&[hostile::CASES, synapse::CASES].concat())
+    harness::run(&[fail_closed::CASES, hostile::CASES, synapse::CASES, verify::CASES].concat())
 }

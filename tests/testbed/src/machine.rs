@@ -16,7 +16,7 @@ use crate::{Suite, Tree, process};
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// PID 1 of a PID namespace of its own, in a mount namespace of its own: `$1` is the machine's control group, `$2` the
-/// tree's layers. When the pipe on standard input closes, because its owner dropped the machine or died, this ends;
+/// tree's layers, and what it boots by follows. When the pipe on standard input closes, because its owner dropped the machine or died, this ends;
 /// then the kernel ends the machine and unmounts what it was on. Nothing is left to clean up but the control group.
 ///
 /// The unified hierarchy has to be asked for where the outer machine has a hybrid one; systemd-nspawn's own
@@ -29,9 +29,10 @@ mkdir /mnt/upper /mnt/work /mnt/root
 mount -t overlay overlay -o "lowerdir=$2,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
 exec 3<&0
 cat <&3 >/dev/null &
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_SECCOMP=0 systemd-nspawn --quiet --directory=/mnt/root --boot \
+shift 2
+SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_SECCOMP=0 systemd-nspawn --quiet --directory=/mnt/root \
     --register=no --keep-unit --private-network --capability=all --resolv-conf=off --timezone=off \
-    --hostname=testbed --console=pipe </dev/null 3<&- &
+    --hostname=testbed --console=pipe "$@" </dev/null 3<&- &
 wait -n
 "#;
 
@@ -77,6 +78,15 @@ impl Machine {
     /// # Errors
     /// It does not come up; the error ends with the console's last lines.
     pub fn boot(tree: &Tree) -> Result<Self> {
+        Self::boot_by(tree, &["--boot"])
+    }
+
+    /// As [`boot`](Self::boot), by a program of the tree that at its end executes systemd in its place: a machine that
+    /// lacks something.
+    ///
+    /// # Errors
+    /// As [`boot`](Self::boot).
+    pub fn boot_by(tree: &Tree, program: &[&str]) -> Result<Self> {
         let cgroup = Cgroup::new()?;
         let console = tempfile::NamedTempFile::new().context("cannot make a file for the console")?;
         let mut supervisor = Command::new("unshare")
@@ -84,6 +94,7 @@ impl Machine {
             .args(["bash", "-c", SUPERVISE, "sandboxed-testbed"])
             .arg(cgroup.path()?)
             .arg(tree.lower_directories())
+            .args(program)
             .stdin(Stdio::piped())
             .stdout(console.reopen()?)
             .stderr(console.reopen()?)

@@ -1,0 +1,118 @@
+//! Where a part of the sandbox is missing, the service does not run, and `systemctl status` says why.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use sandboxed_cases::harness::Case;
+use sandboxed_cases::sandbox;
+use sandboxed_testbed::{Machine, Suite, Tree};
+
+pub(crate) const CASES: &[Case] = &[
+    Case { name: "fail_closed::nft_missing", suites: &Suite::STABLE, run: nft_missing },
+    Case { name: "fail_closed::rules_missing", suites: &Suite::STABLE, run: rules_missing },
+    Case { name: "fail_closed::helper_failing", suites: &Suite::STABLE, run: helper_failing },
+    Case { name: "fail_closed::table_deleted", suites: &Suite::STABLE, run: table_deleted },
+    Case { name: "fail_closed::ruleset_flushed", suites: &Suite::STABLE, run: ruleset_flushed },
+    Case { name: "fail_closed::no_mount_namespaces", suites: &Suite::STABLE, run: no_mount_namespaces },
+];
+
+const SERVICE: &str = "guarded.service";
+const HELPER: &str = "sandboxed-guarded-filter.service";
+
+const UNIT: &[u8] = b"[Service]\nType=exec\nUser=games\nExecStart=/bin/sleep infinity\n";
+const POLICY: &[u8] = br#"{ "version": 1, "name": "guarded", "units": ["guarded.service"] }"#;
+
+fn nft_missing(suite: Suite) -> Result<()> {
+    let machine = guarded(suite)?;
+    machine.script("mv /usr/sbin/nft /usr/sbin/nft.away")?;
+    refuses_to_start(&machine, "/usr/sbin/nft")
+}
+
+fn rules_missing(suite: Suite) -> Result<()> {
+    let machine = guarded(suite)?;
+    machine.script("rm /etc/nftables/sandboxed*.nft")?;
+    refuses_to_start(&machine, "nft")
+}
+
+fn helper_failing(suite: Suite) -> Result<()> {
+    let machine = guarded(suite)?;
+    let failing = b"[Service]\nExecStart=\nExecStart=/bin/false\n";
+    machine.write(&format!("/etc/systemd/system/{HELPER}.d/zzz.conf"), 0o644, failing)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    refuses_to_start(&machine, "status=1/FAILURE")
+}
+
+fn table_deleted(suite: Suite) -> Result<()> {
+    loses_its_filter(suite, &["nft", "delete", "table", "inet", "sandboxed"])
+}
+
+fn ruleset_flushed(suite: Suite) -> Result<()> {
+    loses_its_filter(suite, &["nft", "flush", "ruleset"])
+}
+
+/// Where systemd can't make mount namespaces, as in many containers, it skips every `Protect*` and `Private*` directive
+/// of a unit without a word.
+fn no_mount_namespaces(suite: Suite) -> Result<()> {
+    let by = ["/usr/bin/python3", "-c", include_str!("without_mount_namespaces.py")];
+    let machine = Machine::boot_by(&Tree::base(suite)?, &by)?;
+    let open = b"[Service]\nType=oneshot\nProtectSystem=strict\nExecStart=/bin/touch /usr/written\n";
+    machine.write("/etc/systemd/system/open.service", 0o644, open)?;
+    prepare(&machine)?;
+    // It is such a machine: what systemd was told to keep read-only was written.
+    machine.check(["systemctl", "start", "open.service"])?;
+    machine.check(["test", "-e", "/usr/written"])?;
+    refuses_to_start(&machine, "namespac")
+}
+
+/// A machine with a sandboxed service that has run, so that what keeps it from running again is what the case breaks.
+fn guarded(suite: Suite) -> Result<Machine> {
+    let machine = Machine::boot(&Tree::base(suite)?)?;
+    prepare(&machine)?;
+    machine.check(["systemctl", "start", SERVICE])?;
+    machine.check(["systemctl", "is-active", SERVICE])?;
+    machine.check(["systemctl", "stop", SERVICE, HELPER])?;
+    Ok(machine)
+}
+
+fn prepare(machine: &Machine) -> Result<()> {
+    machine.write(&format!("/etc/systemd/system/{SERVICE}"), 0o644, UNIT)?;
+    machine.write("/etc/sandboxed/guarded.json", 0o644, POLICY)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    sandbox::install(machine)?;
+    sandbox::enforce(machine, &["/etc/sandboxed/guarded.json"])
+}
+
+/// The service can't be started, nothing of it runs, and the status of it or of its helper says `reason`.
+fn refuses_to_start(machine: &Machine, reason: &str) -> Result<()> {
+    let started = machine.run(["systemctl", "start", SERVICE])?;
+    let status = machine.run(["systemctl", "status", "--no-pager", "--full", SERVICE, HELPER])?.stdout;
+    ensure!(!started.success(), "it was started:\n{status}");
+    ensure!(
+        machine.run(["systemctl", "is-active", SERVICE])?.stdout.trim() != "active",
+        "it runs:\n{status}"
+    );
+    ensure!(machine.run(["pgrep", "--exact", "sleep"])?.stdout.is_empty(), "its process runs:\n{status}");
+    ensure!(status.contains(reason), "the status does not tell of {reason:?}:\n{status}");
+    Ok(())
+}
+
+/// After `loss`, either the filter is there again or the service is gone: no state in between lasts.
+fn loses_its_filter(suite: Suite, loss: &[&str]) -> Result<()> {
+    let machine = guarded(suite)?;
+    machine.check(["systemctl", "start", SERVICE])?;
+    ensure!(filtered(&machine)?, "it is not filtered to begin with");
+    // A table that belongs to a resident process can't be taken away at all: then this fails, and all is well.
+    machine.run(loss)?;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while machine.run(["systemctl", "is-active", SERVICE])?.success() && !filtered(&machine)? {
+        ensure!(Instant::now() < deadline, "the service runs without its filter");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// Whether the filter knows the service's slice, which `nft` prints by its path only while the rule still matches it.
+fn filtered(machine: &Machine) -> Result<bool> {
+    let map = machine.run(["nft", "list", "map", "inet", "sandboxed", "services"])?;
+    Ok(map.stdout.contains("sandboxed.slice/sandboxed-guarded.slice"))
+}
