@@ -15,6 +15,27 @@ pub struct Case {
     pub suites: &'static [Suite],
     /// Shows it on a machine of its own.
     pub run: fn(Suite) -> Result<()>,
+    /// What the project still lacks for it; the case is then skipped for this reason.
+    pub lacks: Option<&'static str>,
+}
+
+impl Case {
+    /// A case that runs on every release but the canary.
+    pub const fn new(name: &'static str, run: fn(Suite) -> Result<()>) -> Self {
+        Self { name, suites: &Suite::STABLE, run, lacks: None }
+    }
+
+    /// The same, only on these releases.
+    #[must_use]
+    pub const fn on(self, suites: &'static [Suite]) -> Self {
+        Self { suites, ..self }
+    }
+
+    /// The same, skipped until the project has what it lacks.
+    #[must_use]
+    pub const fn lacking(self, what: &'static str) -> Self {
+        Self { lacks: Some(what), ..self }
+    }
 }
 
 /// Run the cases that the command line asks for; see libtest's `--help`.
@@ -22,7 +43,7 @@ pub fn run(cases: &[Case]) -> ExitCode {
     let arguments = Arguments::from_args();
     let reason = reason_to_skip();
     let trials = cases.iter().flat_map(|&case| {
-        let reason = reason.as_deref();
+        let reason = reason.as_deref().or(case.lacks);
         case.suites.iter().map(move |&suite| trial(case, suite, reason))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()

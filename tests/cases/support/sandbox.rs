@@ -33,20 +33,10 @@ pub fn install(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
-/// Build the artifacts of a policy (arguments of `sandboxed build`), for the machine as it is, and put them in force.
+/// Put a sandbox around services of the machine: `policy` is what `sandboxed apply` is told.
 ///
 /// # Errors
 /// The policy is refused, or systemd does not take the artifacts.
-pub fn enforce(machine: &Machine, policy: &[&str]) -> Result<()> {
-    let mut build = vec!["sandboxed", "build"];
-    build.extend(policy);
-    build.extend(["--out", "/run/artifacts"]);
-    machine.check(build)?;
-    machine.script(
-        "rm /run/artifacts/plan.json
-         cp --recursive /run/artifacts/. /etc/
-         systemd-tmpfiles --create /etc/tmpfiles.d/sandboxed-*.conf
-         systemctl daemon-reload",
-    )?;
-    Ok(())
+pub fn apply(machine: &Machine, policy: &[&str]) -> Result<()> {
+    machine.check(["sandboxed", "apply"].iter().chain(policy)).map(drop)
 }

@@ -5,10 +5,8 @@ use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite, Tree};
 
-pub(crate) const CASES: &[Case] = &[
-    Case { name: "verify::clean", suites: &Suite::STABLE, run: clean },
-    Case { name: "verify::tight", suites: &[Suite::Trixie], run: tight },
-];
+pub(crate) const CASES: &[Case] =
+    &[Case::new("verify::clean", clean), Case::new("verify::tight", tight).on(&[Suite::Trixie])];
 
 const SYNAPSE: &str = "matrix-synapse.service";
 
@@ -18,7 +16,7 @@ fn clean(suite: Suite) -> Result<()> {
     sandbox::install(&machine)?;
     let plain = exposure(&machine)?;
     ensure!(plain > 8.0, "the plain unit counts as exposed by {plain} only");
-    sandbox::enforce(&machine, &["--preset", "synapse"])?;
+    sandbox::apply(&machine, &["--preset", "synapse"])?;
     let units = machine.script("cd /etc/systemd/system && ls -d sandboxed-* matrix-synapse.service")?;
     let units: Vec<&str> = units.lines().collect();
     ensure!(units.len() >= 3, "too few units: {units:?}");
@@ -41,7 +39,7 @@ fn clean(suite: Suite) -> Result<()> {
 fn tight(suite: Suite) -> Result<()> {
     let machine = Machine::boot(&Tree::synapse(suite)?)?;
     sandbox::install(&machine)?;
-    sandbox::enforce(&machine, &["--preset", "synapse"])?;
+    sandbox::apply(&machine, &["--preset", "synapse"])?;
     let sandboxed = exposure(&machine)?;
     ensure!(sandboxed <= 1.4, "systemd-analyze security finds an exposure of {sandboxed}");
     Ok(())
