@@ -1,1 +1,4 @@
-//! See the crate's description.
+//! Editor support for sandboxed policies in Nix and JSON.
+
+mod syntax;
+mod sandboxes;
