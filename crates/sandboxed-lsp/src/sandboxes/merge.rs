@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::tree::{Member, Node, NodeKind};
+use sandboxed_core::document::{Member, Node, NodeKind};
 use super::walk::How;
 use super::{Path, Sandbox, Step};
 use crate::syntax::Span;
@@ -63,7 +63,7 @@ fn sandbox(mut definitions: Vec<Definition>) -> Option<Sandbox> {
     let conditional = definitions
         .iter()
         .filter(|definition| !definition.how.conditions.is_empty() || definition.how.priority.is_some())
-        .filter(|definition| definition.kind != NodeKind::Computed)
+        .filter(|definition| definition.kind != NodeKind::Computed && definition.kind != NodeKind::Object(Vec::new()))
         .filter_map(alone)
         .collect();
     let policy = value(definitions, DEPTH)?;

@@ -3,12 +3,11 @@
 //! `services.sandboxed` can be written in many ways (dotted, nested, merged, `let`-bound, …). [`walk`] follows the syntax from
 //! every `services` to the literal values below, [`merge`] puts together what was said about one sandbox as the module system
 //! would, and [`Document::context`] answers what is being typed at a place. A JSON policy is a document with one sandbox.
-//! What is not literal becomes [`NodeKind::Computed`](tree::NodeKind::Computed) and is never judged.
+//! What is not literal becomes [`NodeKind::Computed`](sandboxed_core::document::NodeKind::Computed) and is never judged.
 
 pub(crate) mod context;
 mod merge;
 mod scope;
-pub(crate) mod tree;
 mod walk;
 
 #[cfg(test)]
@@ -17,7 +16,7 @@ mod tests;
 use std::fmt;
 
 use crate::syntax::{self, Span};
-use tree::Node;
+use sandboxed_core::document::Node;
 
 /// One step from `services` down to a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

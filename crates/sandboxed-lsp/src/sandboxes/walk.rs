@@ -2,14 +2,16 @@
 
 use super::merge::{Definition, assemble};
 use super::scope::Scope;
-use super::tree::{Node, NodeKind};
+use sandboxed_core::document::{Node, NodeKind};
 use super::{Document, Path, Place, PlaceKind, Step};
 use crate::syntax::{Attr, Binding, Entry, Expr, ExprKind, Inherit, Set, Span};
 
-/// Following names can take exponential time in an adversarial document; beyond this nothing is literal any more.
-const MAX_STEPS: usize = 200_000;
+/// Following names can take exponential time in an adversarial document: this many steps below names are followed.
+const MAX_STEPS: usize = 20_000;
 /// Names followed inside each other, and nesting.
 const MAX_DEPTH: usize = 250;
+/// Keys below each other; a policy needs five.
+const MAX_PATH: usize = 32;
 
 /// How a definition applies.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +45,11 @@ struct Route {
 }
 
 impl Route {
+    /// To what `services.sandboxed` holds.
+    fn services(host: Vec<String>) -> Self {
+        Route { host, path: vec![Step::Key("sandboxed".to_owned())], spans: vec![0..0] }
+    }
+
     fn then(&self, step: Step, span: Span) -> Self {
         let mut route = self.clone();
         route.path.push(step);
@@ -57,6 +64,8 @@ pub(super) struct Walker {
     places: Vec<Place>,
     steps: usize,
     depth: usize,
+    /// Names being followed here.
+    names: usize,
 }
 
 impl Walker {
@@ -125,12 +134,13 @@ impl Walker {
         for (index, attr) in binding.path.iter().enumerate() {
             match attr.name() {
                 Some("services") if !host.iter().any(|key| key == "options") => {
-                    let route = Route { host, path: Vec::new(), spans: Vec::new() };
+                    let route = Route::services(host);
                     let below = binding.path.get(index + 1..).unwrap_or_default();
                     self.bind(below, binding, scope, &["sandboxed"], &route, &How::default());
                     return;
                 }
-                Some("config") => {}
+                // These lead to further modules of the same host.
+                Some("config" | "imports" | "modules") => {}
                 Some(name) => host.push(name.to_owned()),
                 None => host.push(format!("{:?}", attr.span)),
             }
@@ -140,7 +150,7 @@ impl Walker {
 
     fn search_inherit(&mut self, inherit: &Inherit<'_>, scope: &Scope<'_, '_>, host: &[String]) {
         if inherit.names.iter().any(|attr| attr.name() == Some("services")) {
-            let route = Route { host: host.to_vec(), path: Vec::new(), spans: Vec::new() };
+            let route = Route::services(host.to_vec());
             let how = How::default();
             match &inherit.from {
                 Some(from) => self.follow(from, scope, &["services", "sandboxed"], &route, &how),
@@ -163,16 +173,19 @@ impl Walker {
         let mut wanted = wanted;
         for attr in keys {
             if let [first, rest @ ..] = wanted {
-                if route.path.is_empty() {
-                    self.key(attr, &route);
+                if *wanted == ["sandboxed"]
+                    && let Some(name) = attr.name()
+                {
+                    self.places.push(Place {
+                        span: attr.span.clone(),
+                        path: Vec::new(),
+                        kind: PlaceKind::Key(name.to_owned()),
+                    });
                 }
                 if attr.name() != Some(first) {
                     return;
                 }
                 wanted = rest;
-                if *first == "sandboxed" && route.path.is_empty() {
-                    route = route.then(Step::Key("sandboxed".to_owned()), attr.span.clone());
-                }
                 continue;
             }
             self.key(attr, &route);
@@ -198,8 +211,8 @@ impl Walker {
 
     /// Follows `expr`, of which the attribute `wanted` ends up at `route`.
     fn follow(&mut self, expr: &Expr<'_>, scope: &Scope<'_, '_>, wanted: &[&str], route: &Route, how: &How) {
-        self.steps += 1;
-        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH {
+        self.steps += usize::from(self.names > 0);
+        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH || route.path.len() > MAX_PATH {
             self.define(route, expr.span.clone(), NodeKind::Computed, how);
             return;
         }
@@ -214,10 +227,6 @@ impl Walker {
             ExprKind::Inside(inner) => self.follow(inner, scope, wanted, route, how),
             ExprKind::Let { entries, body } => self.follow(body, &scope.entries(entries), wanted, route, how),
             ExprKind::With { namespace, body } => self.follow(body, &scope.with(namespace), wanted, route, how),
-            // A submodule may be a function of its own options.
-            ExprKind::Lambda { parameters, body } if route.path.len() <= 2 => {
-                self.follow(body, &scope.parameters(parameters), wanted, route, how);
-            }
             ExprKind::If { branches } => {
                 for branch in branches {
                     self.follow(branch, scope, wanted, route, &how.under(branch.span.start));
@@ -278,10 +287,11 @@ impl Walker {
     }
 
     fn set(&mut self, expr: &Expr<'_>, set: &Set<'_>, scope: &Scope<'_, '_>, wanted: &[&str], route: &Route, how: &How) {
-        if wanted.is_empty() || route.path.is_empty() {
-            self.place(set.body.clone(), route, PlaceKind::Set);
+        if *wanted == ["sandboxed"] {
+            self.places.push(Place { span: set.body.clone(), path: Vec::new(), kind: PlaceKind::Set });
         }
         if wanted.is_empty() {
+            self.place(set.body.clone(), route, PlaceKind::Set);
             self.define(route, expr.span.clone(), NodeKind::Object(Vec::new()), how);
         }
         let inner = if set.recursive { scope.entries(&set.entries) } else { *scope };
@@ -297,9 +307,6 @@ impl Walker {
         for attr in &inherit.names {
             let Some(name) = attr.name() else { continue };
             let (route, wanted) = match wanted {
-                [first, rest @ ..] if *first == name && name == "sandboxed" && route.path.is_empty() => {
-                    (route.then(Step::Key(name.to_owned()), attr.span.clone()), rest)
-                }
                 [first, rest @ ..] if *first == name => (route.clone(), rest),
                 [_, ..] => continue,
                 [] => {
@@ -343,7 +350,9 @@ impl Walker {
                 wanted.remove(0) == name
             });
             if reachable {
+                self.names += 1;
                 self.follow(piece.value, piece.scope, &wanted, &route, how);
+                self.names -= 1;
             }
         }
     }
@@ -459,9 +468,6 @@ impl Walker {
     }
 
     fn define(&mut self, route: &Route, span: Span, kind: NodeKind, how: &How) {
-        if route.path.is_empty() {
-            return;
-        }
         self.definitions.push(Definition {
             host: route.host.clone(),
             path: route.path.clone(),

@@ -203,6 +203,10 @@ impl<'t> Parser<'t, '_> {
         };
         let leaf = |kind| Expr { span: token.start..token.end, kind };
         match token.kind {
+            TOKEN_IDENT | TOKEN_STRING_START if self.binding_ahead() => {
+                self.missing();
+                Expr::missing(self.end())
+            }
             TOKEN_L_BRACE => {
                 self.bump();
                 self.set(start, false)

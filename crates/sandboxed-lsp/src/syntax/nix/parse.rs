@@ -237,8 +237,10 @@ impl<'t, 'k> Parser<'t, 'k> {
         } else {
             self.expr()
         };
-        self.expect(TOKEN_SEMICOLON);
-        Binding { span: start..self.end(), path, assigned: Some(assigned), value }
+        let ended = self.expect(TOKEN_SEMICOLON);
+        // While the value is missing, all the space before the next line's key is where it will be.
+        let end = if ended || !matches!(value.kind, ExprKind::Missing) { self.end() } else { self.start() };
+        Binding { span: start..end, path, assigned: Some(assigned), value }
     }
 
     fn inherit(&mut self) -> Inherit<'t> {
