@@ -1,4 +1,5 @@
 //! Editor support for sandboxed policies in Nix and JSON.
 
-mod syntax;
+pub mod ide;
 mod sandboxes;
+mod syntax;

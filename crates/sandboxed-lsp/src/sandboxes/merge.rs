@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use sandboxed_core::document::{Member, Node, NodeKind};
 use super::walk::How;
 use super::{Path, Sandbox, Step};
 use crate::syntax::Span;
+use sandboxed_core::document::{Member, Node, NodeKind};
 
 /// One value (or the existence of a set) at a path below `services`.
 #[derive(Debug)]
@@ -63,7 +63,9 @@ fn sandbox(mut definitions: Vec<Definition>) -> Option<Sandbox> {
     let conditional = definitions
         .iter()
         .filter(|definition| !definition.how.conditions.is_empty() || definition.how.priority.is_some())
-        .filter(|definition| definition.kind != NodeKind::Computed && definition.kind != NodeKind::Object(Vec::new()))
+        .filter(|definition| {
+            definition.kind != NodeKind::Computed && definition.kind != NodeKind::Object(Vec::new())
+        })
         .filter_map(alone)
         .collect();
     let policy = value(definitions, DEPTH)?;
@@ -74,7 +76,9 @@ fn sandbox(mut definitions: Vec<Definition>) -> Option<Sandbox> {
 fn shared_conditions(definitions: &[Definition]) -> usize {
     let mut chains = definitions.iter().map(|definition| definition.how.conditions.as_slice());
     let first = chains.next().unwrap_or_default();
-    chains.fold(first.len(), |shared, chain| first.iter().take(shared).zip(chain).take_while(|(a, b)| a == b).count())
+    chains.fold(first.len(), |shared, chain| {
+        first.iter().take(shared).zip(chain).take_while(|(a, b)| a == b).count()
+    })
 }
 
 /// A policy that says only this.
@@ -103,7 +107,10 @@ pub(super) fn value(definitions: Vec<Definition>, depth: usize) -> Option<Node> 
     }
     let mut groups: Vec<Vec<Definition>> = Vec::new();
     for one in below {
-        match groups.iter_mut().find(|group| group.first().map(|g| g.path.get(depth)) == Some(one.path.get(depth))) {
+        match groups
+            .iter_mut()
+            .find(|group| group.first().map(|g| g.path.get(depth)) == Some(one.path.get(depth)))
+        {
             Some(group) => group.push(one),
             None => groups.push(vec![one]),
         }
@@ -124,9 +131,9 @@ fn leaf(definitions: Vec<Definition>) -> Option<Node> {
     let strongest = definitions.iter().filter(|one| one.how.conditions.is_empty()).map(rank).min();
     let span = definitions.first()?.span.clone();
     // A condition may bring in something at least as strong.
-    let doubtful = definitions
-        .iter()
-        .any(|one| !one.how.conditions.is_empty() && strongest.is_none_or(|strongest| rank(one) <= strongest));
+    let doubtful = definitions.iter().any(|one| {
+        !one.how.conditions.is_empty() && strongest.is_none_or(|strongest| rank(one) <= strongest)
+    });
     if doubtful {
         return Some(Node { span, kind: NodeKind::Computed });
     }

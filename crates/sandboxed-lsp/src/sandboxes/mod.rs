@@ -13,6 +13,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::syntax::{self, Span};
@@ -46,6 +47,8 @@ pub(crate) struct Document {
     pub(crate) sandboxes: Vec<Sandbox>,
     /// The places where a key or a value of a sandbox stands or could stand.
     pub(crate) places: Vec<Place>,
+    /// Services that the file configures: names below `systemd.services` and `services`.
+    pub(crate) services: BTreeSet<String>,
     /// Where the text is incomplete or wrong.
     pub(crate) syntax_errors: Vec<Span>,
 }

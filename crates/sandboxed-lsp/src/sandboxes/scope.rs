@@ -99,7 +99,12 @@ fn bound<'s, 't>(entries: &'s [Entry<'t>], name: &str, scope: &'s Scope<'s, 't>)
     let piece = |entry: &'s Entry<'t>| match entry {
         Entry::Binding(binding) => {
             let (first, below) = binding.path.split_first()?;
-            (first.name() == Some(name)).then_some(Found { below, value: &binding.value, scope, select: None })
+            (first.name() == Some(name)).then_some(Found {
+                below,
+                value: &binding.value,
+                scope,
+                select: None,
+            })
         }
         Entry::Inherit(_) => None,
     };

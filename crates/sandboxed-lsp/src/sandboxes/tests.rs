@@ -15,7 +15,8 @@ fn show(node: &Node) -> String {
         NodeKind::String(text) => format!("{text:?}"),
         NodeKind::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" ")),
         NodeKind::Object(members) => {
-            let members: Vec<_> = members.iter().map(|m| format!("{} = {};", m.key, show(&m.value))).collect();
+            let members: Vec<_> =
+                members.iter().map(|m| format!("{} = {};", m.key, show(&m.value))).collect();
             format!("{{ {} }}", members.join(" ")).replace("{  }", "{}")
         }
         NodeKind::Computed => "…".to_owned(),
@@ -49,9 +50,12 @@ fn nix(text: &str, expected: &Expect) {
 
 #[test]
 fn dotted_and_nested() {
-    nix("{ services.sandboxed.synapse.enable = true; }", &expect![[r#"
+    nix(
+        "{ services.sandboxed.synapse.enable = true; }",
+        &expect![[r#"
         synapse: { enable = true; }
-    "#]]);
+    "#]],
+    );
     nix(
         r#"{ config, lib, pkgs, ... }: {
           services = { sandboxed = { synapse = { network.mode = "none"; network.listen = [ { port = 80; } ]; }; }; };
@@ -64,9 +68,12 @@ fn dotted_and_nested() {
             my app: { units = ["app.service"]; }
         "#]],
     );
-    nix("{ config.services.sandboxed.a = { }; imports = [ { services.sandboxed.a.enable = true; } ./x.nix ]; }", &expect![[r#"
+    nix(
+        "{ config.services.sandboxed.a = { }; imports = [ { services.sandboxed.a.enable = true; } ./x.nix ]; }",
+        &expect![[r#"
         a: { enable = true; }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -85,7 +92,10 @@ fn hosts_in_one_file_are_apart() {
 
 #[test]
 fn declarations_and_other_services_are_not_definitions() {
-    nix("{ options.services.sandboxed = mkOption { }; services.x.sandboxed.y.enable = 1; a = config.services.sandboxed.x; }", &expect![[""]]);
+    nix(
+        "{ options.services.sandboxed = mkOption { }; services.x.sandboxed.y.enable = 1; a = config.services.sandboxed.x; }",
+        &expect![[""]],
+    );
 }
 
 #[test]
@@ -102,17 +112,26 @@ fn what_stands_under_a_condition_is_left_open_and_judged_alone() {
               if: { network = { listen = []; }; }
         "#]],
     );
-    nix(r#"{ config = lib.mkIf cfg.enable { services.sandboxed.a.network.mode = "none"; }; }"#, &expect![[r#"
+    nix(
+        r#"{ config = lib.mkIf cfg.enable { services.sandboxed.a.network.mode = "none"; }; }"#,
+        &expect![[r#"
         a: { network = { mode = "none"; }; }
-    "#]]);
-    nix(r#"{ services.sandboxed.a = lib.mkIf cfg.enable { network.mode = "none"; }; }"#, &expect![[r#"
+    "#]],
+    );
+    nix(
+        r#"{ services.sandboxed.a = lib.mkIf cfg.enable { network.mode = "none"; }; }"#,
+        &expect![[r#"
         a: { network = { mode = "none"; }; }
-    "#]]);
-    nix(r#"{ services.sandboxed.a.network.mode = if x then "none" else "filtred"; }"#, &expect![[r#"
+    "#]],
+    );
+    nix(
+        r#"{ services.sandboxed.a.network.mode = if x then "none" else "filtred"; }"#,
+        &expect![[r#"
         a: { network = { mode = …; }; }
           if: { network = { mode = "none"; }; }
           if: { network = { mode = "filtred"; }; }
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -268,7 +287,8 @@ fn what_is_typed_where() {
         "{ services.sandboxed = { a = { network = { $0",
         "{ services.sandboxed.a = { enable = true; $0\n",
     ];
-    let shown: Vec<_> = cases.iter().map(|case| format!("{}\n  {}\n", case.replace('\n', "⏎"), context(case))).collect();
+    let shown: Vec<_> =
+        cases.iter().map(|case| format!("{}\n  {}\n", case.replace('\n', "⏎"), context(case))).collect();
     expect![[r#"
         { services.sand$0 }
           key of  replacing "sand"
@@ -330,14 +350,16 @@ fn what_is_typed_where() {
           key of sandboxed.a.network replacing ""
         { services.sandboxed.a = { enable = true; $0⏎
           key of sandboxed.a replacing ""
-    "#]].assert_eq(&shown.concat());
+    "#]]
+    .assert_eq(&shown.concat());
 }
 
 /// While `line` is typed into a valid document, one character after the other, nothing else in it changes its meaning.
 #[test]
 fn typing_a_line_leaves_the_rest_alone() {
     let before = "{ config, lib, ... }:\n{\n  services.sandboxed.a = {\n    enable = true;\n";
-    let after = "    filesystem = {\n      root = \"own\";\n    };\n  };\n  services.sandboxed.b.enable = true;\n}\n";
+    let after =
+        "    filesystem = {\n      root = \"own\";\n    };\n  };\n  services.sandboxed.b.enable = true;\n}\n";
     let lines = [
         "    network.mode = \"none\";",
         "    network = { mode = \"none\"; };",
@@ -376,9 +398,18 @@ fn json_is_the_same() {
     for (typed, expected) in [
         (r#"{ "version": 1, $0 }"#, "Key sandboxed.  \"\""),
         (r#"{ "version": 1, "ne$0" }"#, "Key sandboxed.  \"\\\"ne\\\"\""),
-        (r#"{ "network": { "mode": $0 } }"#, "Value { quoted: false, element: false } sandboxed..network.mode  \"\""),
-        ("{ \"network\": { \"mode\": \"$0\n }, \"version\": 1 }", "Value { quoted: true, element: false } sandboxed..network.mode  \"\""),
-        (r#"{ "privileges": { "capabilities": ["CAP$0"] } }"#, "Value { quoted: true, element: true } sandboxed..privileges.capabilities.*  \"CAP\""),
+        (
+            r#"{ "network": { "mode": $0 } }"#,
+            "Value { quoted: false, element: false } sandboxed..network.mode  \"\"",
+        ),
+        (
+            "{ \"network\": { \"mode\": \"$0\n }, \"version\": 1 }",
+            "Value { quoted: true, element: false } sandboxed..network.mode  \"\"",
+        ),
+        (
+            r#"{ "privileges": { "capabilities": ["CAP$0"] } }"#,
+            "Value { quoted: true, element: true } sandboxed..privileges.capabilities.*  \"CAP\"",
+        ),
     ] {
         let at = typed.find("$0").unwrap();
         let text = typed.replacen("$0", "", 1);
@@ -425,5 +456,6 @@ fn json_value() -> impl Strategy<Value = serde_json::Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     });
-    prop::collection::btree_map("[a-z]{1,4}", tree, 0..4).prop_map(|map| Value::Object(map.into_iter().collect()))
+    prop::collection::btree_map("[a-z]{1,4}", tree, 0..4)
+        .prop_map(|map| Value::Object(map.into_iter().collect()))
 }

@@ -1,10 +1,12 @@
 //! From every `services` down to the literal values of each sandbox.
 
+use std::collections::BTreeSet;
+
 use super::merge::{Definition, assemble};
 use super::scope::Scope;
-use sandboxed_core::document::{Node, NodeKind};
 use super::{Document, Path, Place, PlaceKind, Step};
 use crate::syntax::{Attr, Binding, Entry, Expr, ExprKind, Inherit, Set, Span};
+use sandboxed_core::document::{Node, NodeKind};
 
 /// Following names can take exponential time in an adversarial document: this many steps below names are followed.
 const MAX_STEPS: usize = 20_000;
@@ -60,6 +62,7 @@ impl Route {
 
 #[derive(Default)]
 pub(super) struct Walker {
+    services: BTreeSet<String>,
     definitions: Vec<Definition>,
     places: Vec<Place>,
     steps: usize,
@@ -87,7 +90,8 @@ impl Walker {
     }
 
     pub(super) fn document(self, syntax_errors: Vec<Span>) -> Document {
-        Document { sandboxes: assemble(self.definitions), places: self.places, syntax_errors }
+        let (places, services) = (self.places, self.services);
+        Document { sandboxes: assemble(self.definitions), places, services, syntax_errors }
     }
 
     fn search(&mut self, expr: &Expr<'_>, scope: &Scope<'_, '_>, host: &[String]) {
@@ -136,6 +140,7 @@ impl Walker {
                 Some("services") if !host.iter().any(|key| key == "options") => {
                     let route = Route::services(host);
                     let below = binding.path.get(index + 1..).unwrap_or_default();
+                    self.note_services(below, &binding.value);
                     self.bind(below, binding, scope, &["sandboxed"], &route, &How::default());
                     return;
                 }
@@ -146,6 +151,23 @@ impl Walker {
             }
         }
         self.search(&binding.value, scope, &host);
+    }
+
+    fn note_services(&mut self, below: &[Attr<'_>], value: &Expr<'_>) {
+        let mut note = |attr: Option<&Attr<'_>>| {
+            let name = attr.and_then(Attr::name).filter(|name| !name.is_empty() && *name != "sandboxed");
+            self.services.extend(name.map(str::to_owned));
+        };
+        match (below, &value.kind) {
+            ([], ExprKind::Set(set)) => {
+                for entry in &set.entries {
+                    if let Entry::Binding(binding) = entry {
+                        note(binding.path.first());
+                    }
+                }
+            }
+            _ => note(below.first()),
+        }
     }
 
     fn search_inherit(&mut self, inherit: &Inherit<'_>, scope: &Scope<'_, '_>, host: &[String]) {
@@ -199,7 +221,11 @@ impl Walker {
             }
         }
         if let (Some(assigned), true) = (binding.assigned, wanted.is_empty()) {
-            let end = if matches!(binding.value.kind, ExprKind::Missing) { binding.span.end } else { binding.value.span.end };
+            let end = if matches!(binding.value.kind, ExprKind::Missing) {
+                binding.span.end
+            } else {
+                binding.value.span.end
+            };
             self.places.push(Place {
                 span: assigned..end.max(assigned),
                 path: route.path.clone(),
@@ -221,12 +247,21 @@ impl Walker {
         self.depth -= 1;
     }
 
-    fn follow_kind(&mut self, expr: &Expr<'_>, scope: &Scope<'_, '_>, wanted: &[&str], route: &Route, how: &How) {
+    fn follow_kind(
+        &mut self,
+        expr: &Expr<'_>,
+        scope: &Scope<'_, '_>,
+        wanted: &[&str],
+        route: &Route,
+        how: &How,
+    ) {
         match &expr.kind {
             ExprKind::Set(set) => self.set(expr, set, scope, wanted, route, how),
             ExprKind::Inside(inner) => self.follow(inner, scope, wanted, route, how),
             ExprKind::Let { entries, body } => self.follow(body, &scope.entries(entries), wanted, route, how),
-            ExprKind::With { namespace, body } => self.follow(body, &scope.with(namespace), wanted, route, how),
+            ExprKind::With { namespace, body } => {
+                self.follow(body, &scope.with(namespace), wanted, route, how)
+            }
             ExprKind::If { branches } => {
                 for branch in branches {
                     self.follow(branch, scope, wanted, route, &how.under(branch.span.start));
@@ -286,7 +321,15 @@ impl Walker {
         }
     }
 
-    fn set(&mut self, expr: &Expr<'_>, set: &Set<'_>, scope: &Scope<'_, '_>, wanted: &[&str], route: &Route, how: &How) {
+    fn set(
+        &mut self,
+        expr: &Expr<'_>,
+        set: &Set<'_>,
+        scope: &Scope<'_, '_>,
+        wanted: &[&str],
+        route: &Route,
+        how: &How,
+    ) {
         if *wanted == ["sandboxed"] {
             self.places.push(Place { span: set.body.clone(), path: Vec::new(), kind: PlaceKind::Set });
         }
@@ -303,7 +346,14 @@ impl Walker {
         }
     }
 
-    fn inherit(&mut self, inherit: &Inherit<'_>, scope: &Scope<'_, '_>, wanted: &[&str], route: &Route, how: &How) {
+    fn inherit(
+        &mut self,
+        inherit: &Inherit<'_>,
+        scope: &Scope<'_, '_>,
+        wanted: &[&str],
+        route: &Route,
+        how: &How,
+    ) {
         for attr in &inherit.names {
             let Some(name) = attr.name() else { continue };
             let (route, wanted) = match wanted {
@@ -374,7 +424,9 @@ impl Walker {
                 self.follow(value, scope, wanted, route, &how.under(condition.span.start));
             }
             ("mkDefault", [value]) => self.follow(value, scope, wanted, route, &how.with_priority(1000)),
-            ("mkOptionDefault", [value]) => self.follow(value, scope, wanted, route, &how.with_priority(1500)),
+            ("mkOptionDefault", [value]) => {
+                self.follow(value, scope, wanted, route, &how.with_priority(1500))
+            }
             ("mkForce", [value]) => self.follow(value, scope, wanted, route, &how.with_priority(50)),
             ("mkOverride", [Expr { kind: ExprKind::Number(priority), .. }, value]) => {
                 let how = how.with_priority(priority.parse().unwrap_or(100));
@@ -404,7 +456,14 @@ impl Walker {
     }
 
     /// `a // b`: what `b` has replaces what `a` has under the same key.
-    fn update(&mut self, parts: &[Expr<'_>], scope: &Scope<'_, '_>, wanted: &[&str], route: &Route, how: &How) {
+    fn update(
+        &mut self,
+        parts: &[Expr<'_>],
+        scope: &Scope<'_, '_>,
+        wanted: &[&str],
+        route: &Route,
+        how: &How,
+    ) {
         let start = self.definitions.len();
         let depth = route.path.len();
         for part in parts {
@@ -414,7 +473,8 @@ impl Walker {
             let unknown = added.iter().any(|new| new.path.len() == depth && new.kind == NodeKind::Computed);
             let earlier = self.definitions.split_off(start);
             for mut old in earlier {
-                let replaced = old.path.len() > depth && added.iter().any(|new| new.path.get(depth) == old.path.get(depth));
+                let replaced = old.path.len() > depth
+                    && added.iter().any(|new| new.path.get(depth) == old.path.get(depth));
                 if !replaced {
                     if unknown {
                         old.how = old.how.under(part.span.start);
@@ -450,17 +510,19 @@ impl Walker {
                     self.place(list.body.clone(), route, PlaceKind::List);
                     items.extend(self.items(&list.items, scope, route));
                 }
-                ExprKind::Apply { function, arguments } => match (function_name(function), arguments.as_slice()) {
-                    ("optionals", [_, list]) => {
-                        items.extend(self.concatenated(std::slice::from_ref(list), scope, route));
-                        items.push(computed());
+                ExprKind::Apply { function, arguments } => {
+                    match (function_name(function), arguments.as_slice()) {
+                        ("optionals", [_, list]) => {
+                            items.extend(self.concatenated(std::slice::from_ref(list), scope, route));
+                            items.push(computed());
+                        }
+                        ("optional", [_, item]) => {
+                            items.push(self.item(item, scope, route));
+                            items.push(computed());
+                        }
+                        _ => items.push(computed()),
                     }
-                    ("optional", [_, item]) => {
-                        items.push(self.item(item, scope, route));
-                        items.push(computed());
-                    }
-                    _ => items.push(computed()),
-                },
+                }
                 _ => items.push(computed()),
             }
         }

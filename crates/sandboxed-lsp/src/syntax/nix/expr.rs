@@ -177,9 +177,9 @@ impl<'t> Parser<'t, '_> {
         let start = base.span.start;
         if self.peek() == Some(TOKEN_DOT) {
             self.bump();
-            let named = self
-                .peek()
-                .is_some_and(|kind| matches!(kind, TOKEN_IDENT | TOKEN_OR | TOKEN_STRING_START | TOKEN_INTERPOL_START));
+            let named = self.peek().is_some_and(|kind| {
+                matches!(kind, TOKEN_IDENT | TOKEN_OR | TOKEN_STRING_START | TOKEN_INTERPOL_START)
+            });
             let path = if named {
                 self.attrpath()
             } else {
@@ -327,7 +327,10 @@ impl<'t> Parser<'t, '_> {
         let inner_end = self.start();
         if !self.expect(TOKEN_R_BRACK) {
             let end = self.end();
-            return Expr { span: start..end, kind: ExprKind::List(List { body: body..end.max(body), items }) };
+            return Expr {
+                span: start..end,
+                kind: ExprKind::List(List { body: body..end.max(body), items }),
+            };
         }
         Expr { span: start..self.end(), kind: ExprKind::List(List { body: body..inner_end, items }) }
     }

@@ -23,11 +23,19 @@ pub(super) fn lex(text: &str, cut: Option<usize>) -> Vec<Token> {
         None => push(text, 0, &mut tokens),
         Some((before, after)) => {
             push(before, 0, &mut tokens);
-            if let Some(unterminated) = tokens.last_mut().filter(|token| token.kind == SyntaxKind::TOKEN_ERROR) {
+            if let Some(unterminated) =
+                tokens.last_mut().filter(|token| token.kind == SyntaxKind::TOKEN_ERROR)
+            {
                 unterminated.kind = SyntaxKind::TOKEN_STRING_CONTENT;
             }
             let at = before.len();
-            tokens.push(Token { kind: SyntaxKind::TOKEN_STRING_END, start: at, end: at, indent: 0, leads: false });
+            tokens.push(Token {
+                kind: SyntaxKind::TOKEN_STRING_END,
+                start: at,
+                end: at,
+                indent: 0,
+                leads: false,
+            });
             push(after, at, &mut tokens);
         }
     }

@@ -42,12 +42,15 @@ pub(crate) fn parse(text: &str) -> Parsed<'_> {
 /// Where the first double-quoted string that runs over its line should have ended.
 fn open_quote(text: &str, tokens: &[Token]) -> Option<usize> {
     tokens.iter().enumerate().find_map(|(index, token)| {
-        let quote = token.kind == SyntaxKind::TOKEN_STRING_START && text.get(token.start..token.end) == Some("\"");
+        let quote =
+            token.kind == SyntaxKind::TOKEN_STRING_START && text.get(token.start..token.end) == Some("\"");
         if !quote {
             return None;
         }
         let body = match tokens.get(index + 1) {
-            Some(next) if matches!(next.kind, SyntaxKind::TOKEN_STRING_CONTENT | SyntaxKind::TOKEN_ERROR) => text.get(next.start..next.end)?,
+            Some(next) if matches!(next.kind, SyntaxKind::TOKEN_STRING_CONTENT | SyntaxKind::TOKEN_ERROR) => {
+                text.get(next.start..next.end)?
+            }
             Some(next) if next.kind == SyntaxKind::TOKEN_STRING_END => return None,
             _ => "",
         };

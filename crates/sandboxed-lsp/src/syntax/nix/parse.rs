@@ -129,7 +129,8 @@ impl<'t, 'k> Parser<'t, 'k> {
 
     /// Runs `read` inside a bracket that `closer` closes.
     pub(super) fn within<T>(&mut self, closer: SyntaxKind, read: impl FnOnce(&mut Self) -> T) -> T {
-        let indent = self.at.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(0, |token| token.indent);
+        let indent =
+            self.at.checked_sub(1).and_then(|last| self.tokens.get(last)).map_or(0, |token| token.indent);
         self.open.push(Open { closer, indent });
         let result = read(self);
         self.open.pop();

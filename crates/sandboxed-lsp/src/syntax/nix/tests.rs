@@ -22,7 +22,11 @@ fn bindings(expr: &Expr<'_>, out: &mut String) {
                     bindings(&binding.value, out);
                 }
                 Entry::Inherit(inherit) => {
-                    let _ = writeln!(out, "inherit {:?}", inherit.names.iter().map(|n| n.span.clone()).collect::<Vec<_>>());
+                    let _ = writeln!(
+                        out,
+                        "inherit {:?}",
+                        inherit.names.iter().map(|n| n.span.clone()).collect::<Vec<_>>()
+                    );
                     if let Some(from) = &inherit.from {
                         bindings(from, out);
                     }
@@ -226,38 +230,50 @@ fn a_path_that_is_being_typed_takes_nothing_from_the_next_line() {
             x = true
         "#]],
     );
-    outline("{ s = { network. }; x = true; }", &expect![[r#"
+    outline(
+        "{ s = { network. }; x = true; }",
+        &expect![[r#"
         s
           network. = ?
         x = true
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_key_that_is_being_typed_is_not_a_pattern() {
-    outline("{ s = { en }; x = true; }", &expect![[r#"
+    outline(
+        "{ s = { en }; x = true; }",
+        &expect![[r#"
         s
           en = ?
         x = true
-    "#]]);
-    outline("{\n  s = {\n    en\n    root = \"own\";\n  };\n  x = true;\n}", &expect![[r#"
+    "#]],
+    );
+    outline(
+        "{\n  s = {\n    en\n    root = \"own\";\n  };\n  x = true;\n}",
+        &expect![[r#"
         s
           en = ?
           root = Some("own")
         x = true
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_missing_value_takes_nothing_from_the_next_line() {
-    outline("{\n  a.mode = \n  x.y = true;\n  b = ;\n  c = [ \"x\"\n  d = { }\n  e = true;\n}", &expect![[r#"
+    outline(
+        "{\n  a.mode = \n  x.y = true;\n  b = ;\n  c = [ \"x\"\n  d = { }\n  e = true;\n}",
+        &expect![[r#"
         a.mode = ?
         x.y = true
         b = ?
         c = list of 1
         d
         e = true
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -305,9 +321,12 @@ fn an_open_quote_ends_with_its_line() {
 
 #[test]
 fn layout_never_changes_a_valid_document() {
-    outline("{\n    a = {\n  b = [ \"\n\" ];\n c = true;\n};\n}", &expect![[r#"
+    outline(
+        "{\n    a = {\n  b = [ \"\n\" ];\n c = true;\n};\n}",
+        &expect![[r#"
         a
           b = list of 1
           c = true
-    "#]]);
+    "#]],
+    );
 }

@@ -29,7 +29,8 @@ pub(super) fn indented(raw: &str) -> String {
     };
     let mut lines: Vec<&str> = raw.split('\n').collect();
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let common = lines.iter().filter(|line| !line.trim_start_matches(' ').is_empty()).map(|line| indent(line)).min();
+    let common =
+        lines.iter().filter(|line| !line.trim_start_matches(' ').is_empty()).map(|line| indent(line)).min();
     if lines.len() > 1
         && let Some(last) = lines.last_mut()
         && last.chars().all(|c| c == ' ')

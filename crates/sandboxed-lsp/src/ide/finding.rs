@@ -1,0 +1,226 @@
+//! What is wrong with the sandboxes of a document: the same checks, codes and texts as for policies on the command line.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use sandboxed_core::check::by_schema;
+use sandboxed_core::diagnostic::{Diagnostic, Kind, Severity, nearest};
+use sandboxed_core::document::{Node, NodeKind, Span};
+use sandboxed_core::resolve::{Surroundings, place, resolve};
+use sandboxed_core::target::{Distribution, Target};
+use sandboxed_core::{json, schema};
+
+use super::option::NIX_OPTIONS;
+use super::policy::{NOT_OPTIONS, has_computed, is_option, literal_part, policy_of};
+use super::{Analysis, Language};
+use crate::sandboxes::{Sandbox, Step};
+
+/// What is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindingKind {
+    /// Something about a policy.
+    Policy(Kind),
+    /// A sandbox of a NixOS configuration that has settings but is not enabled.
+    NotEnabled {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl FindingKind {
+    /// The name of this kind, for tools. It never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Policy(kind) => kind.code(),
+            Self::NotEnabled { .. } => "not-enabled",
+        }
+    }
+
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Policy(kind) => kind.severity(),
+            Self::NotEnabled { .. } => Severity::Warning,
+        }
+    }
+
+    /// What to do about it, where there is something to say.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Policy(kind) => kind.help(),
+            Self::NotEnabled { name } => Some(format!("add `services.sandboxed.{name}.enable = true;`")),
+        }
+    }
+
+    /// Whether the input is malformed rather than refused by a check.
+    pub fn is_bad_input(&self) -> bool {
+        match self {
+            Self::Policy(kind) => kind.is_bad_input(),
+            Self::NotEnabled { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for FindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(kind) => kind.fmt(f),
+            Self::NotEnabled { name } => {
+                write!(f, "the sandbox `{name}` is not enabled, so none of this applies")
+            }
+        }
+    }
+}
+
+/// A kind with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// Where.
+    pub span: Span,
+    /// Other places that belong to it, each with a remark.
+    pub related: Vec<(Span, String)>,
+}
+
+impl From<Diagnostic> for Finding {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self {
+            kind: FindingKind::Policy(diagnostic.kind),
+            span: diagnostic.span,
+            related: diagnostic.related,
+        }
+    }
+}
+
+pub(super) fn findings(analysis: &Analysis, target: &Target) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    if analysis.language == Language::Json
+        && let Err(errors) = json::parse(&analysis.text)
+    {
+        found.extend(errors.into_iter().map(Finding::from));
+    }
+    for sandbox in &analysis.document.sandboxes {
+        found.extend(of_sandbox(analysis, sandbox, target));
+    }
+    found.sort_by_key(|finding| (finding.span.start, finding.span.end));
+    found.dedup();
+    found
+}
+
+fn of_sandbox(analysis: &Analysis, sandbox: &Sandbox, target: &Target) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if analysis.language == Language::Nix {
+        found.extend(not_enabled(sandbox));
+        found.extend(unknown_options(&sandbox.policy));
+    }
+    let policy = policy_of(analysis.language, sandbox, &sandbox.policy);
+    let complete =
+        !has_computed(&policy) && sandbox.open.is_empty() && analysis.document.syntax_errors.is_empty();
+    let whole = if complete { whole(&policy, target) } else { in_part(&policy, sandbox, target) };
+    found.extend(whole.into_iter().map(Finding::from));
+    for value in &sandbox.conditional {
+        if analysis.language == Language::Nix {
+            found.extend(unknown_options(value));
+        }
+        let part = policy_of(analysis.language, sandbox, value);
+        found.extend(by_schema(&part).into_iter().filter(|one| !about_absence(&one.kind)).map(Finding::from));
+    }
+    found
+}
+
+/// Everything that the command line would say.
+fn whole(policy: &Node, target: &Target) -> Vec<Diagnostic> {
+    match resolve(policy) {
+        Err(errors) => errors,
+        Ok(resolved) => {
+            let target = Target { distribution: without_programs(target.distribution), ..target.clone() };
+            match resolved.plan(&target, Surroundings::default()) {
+                Ok((_, findings)) | Err(findings) => place(policy, findings),
+            }
+        }
+    }
+}
+
+/// Where programs are is known only when the configuration is built.
+fn without_programs(distribution: Distribution) -> Distribution {
+    match distribution {
+        Distribution::Nixos => Distribution::Other,
+        other => other,
+    }
+}
+
+/// What can be said while part of the policy is computed, or being typed.
+fn in_part(policy: &Node, sandbox: &Sandbox, target: &Target) -> Vec<Diagnostic> {
+    let open = |node: &Span| sandbox.open.iter().any(|path| encloses(&sandbox.policy, path, node));
+    let mut found = by_schema(policy);
+    found.retain(|one| !(matches!(one.kind, Kind::MissingField { .. }) && open(&one.span)));
+    if !found.is_empty() || sandbox.open.contains(&Vec::new()) {
+        return found;
+    }
+    let uncertain = uncertain_areas(policy, sandbox);
+    // These decide in every area what is allowed.
+    if ["accept", "privileges", "sockets", "preset"].iter().any(|area| uncertain.contains(*area)) {
+        return found;
+    }
+    let certain = literal_part(policy);
+    let Ok(resolved) = resolve(&certain) else { return found };
+    let (Ok((_, findings)) | Err(findings)) = resolved.plan(target, Surroundings::default());
+    let known = |field: &str| !uncertain.contains(field.split('/').nth(1).unwrap_or_default());
+    let findings = findings
+        .into_iter()
+        .filter(|one| known(&one.field) && one.related.iter().all(|(field, _)| known(field)))
+        .collect();
+    found.extend(place(&certain, findings));
+    found
+}
+
+fn uncertain_areas(policy: &Node, sandbox: &Sandbox) -> BTreeSet<String> {
+    let computed = policy.members().iter().filter(|member| has_computed(&member.value));
+    let open = sandbox.open.iter().filter_map(|path| path.first()).map(ToString::to_string);
+    computed.map(|member| member.key.clone()).chain(open).collect()
+}
+
+/// Whether `span` is the place of the object at `path`.
+fn encloses(root: &Node, path: &[Step], span: &Span) -> bool {
+    let mut node = root;
+    for step in path {
+        let Step::Key(key) = step else { return false };
+        let Some(member) = node.get(key) else { return false };
+        node = &member.value;
+    }
+    node.span.start <= span.start && span.end <= node.span.end
+}
+
+/// Kinds that are no news about a part of a policy.
+fn about_absence(kind: &Kind) -> bool {
+    matches!(kind, Kind::MissingField { .. } | Kind::NoUnit | Kind::NoName)
+}
+
+fn not_enabled(sandbox: &Sandbox) -> Option<Finding> {
+    let members = sandbox.policy.members();
+    let silent =
+        members.is_empty() || sandbox.open.contains(&Vec::new()) || sandbox.policy.get("enable").is_some();
+    (!silent && matches!(sandbox.policy.kind, NodeKind::Object(_))).then(|| Finding {
+        kind: FindingKind::NotEnabled { name: sandbox.name.clone() },
+        span: sandbox.name_span.clone(),
+        related: Vec::new(),
+    })
+}
+
+/// Attributes of a sandbox that the module does not have.
+fn unknown_options(written: &Node) -> Vec<Finding> {
+    let known: Vec<String> = NIX_OPTIONS
+        .iter()
+        .map(|option| option.name.to_owned())
+        .chain(schema::fields("").into_iter().filter(|field| !NOT_OPTIONS.contains(&field.as_str())))
+        .collect();
+    let unknown = written.members().iter().filter(|member| !is_option(&member.key));
+    unknown
+        .map(|member| {
+            let suggestion = nearest(&member.key, known.iter().map(String::as_str));
+            let kind = Kind::UnknownField { name: member.key.clone(), suggestion, known: known.clone() };
+            Finding::from(Diagnostic::new(kind, member.key_span.clone()))
+        })
+        .collect()
+}
