@@ -1,5 +1,7 @@
 //! Changes that an editor can offer.
 
+use std::fmt::Write as _;
+
 use sandboxed_core::diagnostic::Kind;
 use sandboxed_core::document::{Node, Span};
 use sandboxed_core::preset::{PRESETS, Preset};
@@ -33,8 +35,8 @@ pub struct Edit {
 pub(super) fn actions(analysis: &Analysis, range: &Span, target: &Target) -> Vec<Action> {
     let touches = |span: &Span| span.start <= range.end && range.start <= span.end;
     let findings = analysis.findings(target);
-    let touched = findings.into_iter().filter(|finding| touches(&finding.span));
-    let mut found: Vec<Action> = touched.flat_map(|finding| corrections(analysis, &finding)).collect();
+    let here = findings.into_iter().filter(|finding| touches(&finding.span));
+    let mut found: Vec<Action> = here.flat_map(|finding| corrections(analysis, &finding)).collect();
     found.extend(expansions(analysis, &touches));
     found
 }
@@ -128,9 +130,14 @@ fn expansions(analysis: &Analysis, touches: &dyn Fn(&Span) -> bool) -> Vec<Actio
                 None if named.is_none() => (sandbox.name.as_str(), &sandbox.name_span),
                 None => continue,
             };
-        let touched = touches(span) || touches(&sandbox.name_span) && !sandbox.name.is_empty();
-        let Some(preset) = Preset::find(name).filter(|_| touched) else { continue };
-        let fields = missing_fields(preset, &sandbox.policy);
+        let here = touches(span) || touches(&sandbox.name_span) && !sandbox.name.is_empty();
+        let Some(preset) = Preset::find(name).filter(|_| here) else { continue };
+        let mut fields = missing_fields(preset, &sandbox.policy);
+        if analysis.language == Language::Json {
+            // A key stands once: what an object has already stays as it is.
+            fields
+                .retain(|(name, _)| sandbox.policy.get(name.split('.').next().unwrap_or_default()).is_none());
+        }
         if fields.is_empty() {
             continue;
         }
@@ -235,12 +242,12 @@ fn into_set(analysis: &Analysis, body: &Span, fields: &[(String, Value)]) -> Edi
     let last = lines.len();
     for (index, line) in lines.iter().enumerate() {
         let comma = if index + 1 == last && inside.trim().is_empty() { "" } else { comma };
-        text += &format!("\n{inner}{line}{comma}");
+        _ = write!(text, "\n{inner}{line}{comma}");
     }
     if !inside.contains('\n') {
         // What was on the opening line moves below.
         let rest = if inside.trim().is_empty() { "" } else { inner.as_str() };
-        text += &format!("\n{}", if rest.is_empty() { &outer } else { rest });
+        _ = write!(text, "\n{}", if rest.is_empty() { &outer } else { rest });
     }
     Edit { span: at, text }
 }
@@ -255,8 +262,9 @@ fn before_binding(analysis: &Analysis, name: &Span, fields: &[(String, Value)]) 
     let prefix = before.get(start..)?;
     let line = before.get(..start)?.rsplit('\n').next().unwrap_or_default();
     let separator = if line.trim().is_empty() { format!("\n{line}") } else { " ".to_owned() };
-    let text =
-        lines(Language::Nix, fields).iter().map(|line| format!("{prefix}.{line}{separator}")).collect();
+    let text = lines(Language::Nix, fields)
+        .iter()
+        .fold(String::new(), |text, line| text + prefix + "." + line + &separator);
     Some(Edit { span: start..start, text })
 }
 

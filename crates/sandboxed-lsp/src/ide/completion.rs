@@ -1,5 +1,7 @@
 //! What could be typed at a place, best first.
 
+use std::fmt::Write as _;
+
 use std::collections::BTreeSet;
 
 use sandboxed_core::document::{Node, NodeKind, Span};
@@ -217,8 +219,9 @@ fn placeholder(language: Language, option: &OptionInfo) -> String {
             example.map_or("$0".to_owned(), |value| format!("${{0:{value}}}"))
         }
         Shape::Text => "\"$0\"".to_owned(),
+        Shape::Expression => "$0".to_owned(),
         Shape::List => if language == Language::Nix { "[ $0 ]" } else { "[$0]" }.to_owned(),
-        Shape::Object => "{\n  $0\n\\}".replace("\\}", "}"),
+        Shape::Object => "{\n  $0\n}".to_owned(),
     }
 }
 
@@ -233,10 +236,10 @@ fn detail(option: &OptionInfo, waiver: bool) -> String {
 pub(super) fn documentation(language: Language, option: &OptionInfo) -> String {
     let mut text = option.description.to_string();
     if let Some(default) = &option.default {
-        text += &format!("\n\nDefault: `{}`", write::value(language, default));
+        _ = write!(text, "\n\nDefault: `{}`", write::value(language, default));
     }
     if let Some(example) = option.examples.first() {
-        text += &format!("\n\nExample: `{}`", write::value(language, example));
+        _ = write!(text, "\n\nExample: `{}`", write::value(language, example));
     }
     text
 }

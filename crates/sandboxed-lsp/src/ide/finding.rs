@@ -5,7 +5,7 @@ use std::fmt;
 
 use sandboxed_core::check::by_schema;
 use sandboxed_core::diagnostic::{Diagnostic, Kind, Severity, nearest};
-use sandboxed_core::document::{Node, NodeKind, Span};
+use sandboxed_core::document::{Node, NodeKind, Part, Span};
 use sandboxed_core::resolve::{Surroundings, place, resolve};
 use sandboxed_core::target::{Distribution, Target};
 use sandboxed_core::{json, schema};
@@ -117,7 +117,14 @@ fn of_sandbox(analysis: &Analysis, sandbox: &Sandbox, target: &Target) -> Vec<Fi
     let policy = policy_of(analysis.language, sandbox, &sandbox.policy);
     let complete =
         !has_computed(&policy) && sandbox.open.is_empty() && analysis.document.syntax_errors.is_empty();
-    let whole = if complete { whole(&policy, target) } else { in_part(&policy, sandbox, target) };
+    let mut whole = if complete { whole(&policy, target) } else { in_part(&policy, sandbox, target) };
+    if analysis.language == Language::Nix {
+        // What is about the policy as a whole stands at its name; a brace, or the dot of a path, would say nothing.
+        let top = policy.span_at("", Part::Key);
+        for one in whole.iter_mut().filter(|one| one.span == top) {
+            one.span = sandbox.name_span.clone();
+        }
+    }
     found.extend(whole.into_iter().map(Finding::from));
     for value in &sandbox.conditional {
         if analysis.language == Language::Nix {

@@ -1,5 +1,9 @@
 //! What stands at a place, explained: the option, its guarantee, and what it becomes on the target.
 
+use std::fmt::Write as _;
+
+use std::collections::BTreeMap;
+
 use sandboxed_core::document::Span;
 use sandboxed_core::guarantee::Guarantee;
 use sandboxed_core::plan::{Plan, Status};
@@ -84,21 +88,27 @@ fn about_guarantee(guarantee: &Guarantee, plan: Option<&Plan>, target: &Target) 
     let Some(outcome) = outcome else { return text };
     let on = format!("systemd {}, Linux {}", target.systemd, target.kernel);
     match &outcome.status {
-        Status::Waived { reason } => text += &format!("\n\nGiven up here: {reason}"),
+        Status::Waived { reason } => _ = write!(text, "\n\nGiven up here: {reason}"),
         Status::Kept { mechanism, directives, exceptions } => {
-            text += &format!("\n\nKept on {on} by {mechanism}:\n");
-            directives.iter().for_each(|(name, value)| text += &about_directive(name, value));
+            _ = write!(text, "\n\nKept on {on} by {mechanism}{}", about_directives(directives));
             if !exceptions.is_empty() {
-                text += &format!("\n\nOpen all the same: {}", exceptions.join(", "));
+                _ = write!(text, "\n\nOpen all the same: {}", exceptions.join(", "));
             }
         }
         Status::Weak { mechanism, directives, weakness } => {
-            text += &format!("\n\nKept in part on {on} by {mechanism}:\n");
-            directives.iter().for_each(|(name, value)| text += &about_directive(name, value));
-            text += &format!("\n\nOpen: {weakness}");
+            _ = write!(text, "\n\nKept in part on {on} by {mechanism}{}", about_directives(directives));
+            _ = write!(text, "\n\nOpen: {weakness}");
         }
     }
     text
+}
+
+fn about_directives(directives: &BTreeMap<&'static str, String>) -> String {
+    if directives.is_empty() {
+        return ".".to_owned();
+    }
+    let lines: String = directives.iter().map(|(name, value)| about_directive(name, value)).collect();
+    format!(":\n{lines}")
 }
 
 fn about_directive(name: &str, value: &str) -> String {
@@ -138,19 +148,20 @@ fn summary(sandbox: &Sandbox, language: Language, target: &Target) -> String {
     let units: Vec<String> = plan.units.iter().map(|unit| format!("`{}`", unit.name)).collect();
     let mut text = format!("{title}: {}", units.join(", "));
     if let Some(description) = &plan.description {
-        text += &format!("\n\n{description}");
+        _ = write!(text, "\n\n{description}");
     }
-    text += &format!(
+    _ = write!(
+        text,
         "\n\nOn systemd {}, Linux {}, {kept} of {} guarantees are kept in full.",
         target.systemd,
         target.kernel,
         plan.outcomes.len()
     );
     if !weak.is_empty() {
-        text += &format!("\n\nKept in part:\n{}", weak.concat());
+        _ = write!(text, "\n\nKept in part:\n{}", weak.concat());
     }
     if !waived.is_empty() {
-        text += &format!("\n\nGiven up:\n{}", waived.concat());
+        _ = write!(text, "\n\nGiven up:\n{}", waived.concat());
     }
     text
 }

@@ -19,6 +19,8 @@ pub(super) enum Shape {
     Text,
     List,
     Object,
+    /// Something that only an expression can give, such as a package.
+    Expression,
 }
 
 /// An option of a sandbox.
@@ -59,7 +61,7 @@ pub(super) const NIX_OPTIONS: [NixOption; 4] = [
     },
     NixOption {
         name: "unitPackage",
-        shape: Shape::Object,
+        shape: Shape::Expression,
         type_name: "package",
         description: "The package that ships the unit, for a unit that comes from `systemd.packages` rather than from `systemd.services`.",
     },
@@ -169,7 +171,7 @@ fn type_name(here: &'static Value) -> String {
     match text("type") {
         Some("boolean") => "boolean".to_owned(),
         Some("array") => match behind.get("items") {
-            Some(items) => format!("list of {}", type_name(items)),
+            Some(items) => format!("list of {}", title(items).unwrap_or_else(|| type_name(items))),
             None => "list".to_owned(),
         },
         Some("integer") => match (behind.get("minimum"), behind.get("maximum")) {
@@ -181,13 +183,29 @@ fn type_name(here: &'static Value) -> String {
             let constants = behind.get("oneOf").and_then(Value::as_array).into_iter().flatten();
             let values: Vec<String> =
                 constants.filter_map(|one| one.get("const")).map(ToString::to_string).collect();
-            match text("title") {
-                _ if !values.is_empty() && values.len() <= 6 => values.join(" | "),
-                Some(title) => title.to_lowercase().replace("ip ", "IP "),
-                None => "string".to_owned(),
+            if !values.is_empty() && values.len() <= 6 {
+                return values.join(" | ");
             }
+            title(here).unwrap_or_else(|| "string".to_owned())
         }
     }
+}
+
+/// What the type is called; its name in the schema where it has no title.
+fn title(here: &'static Value) -> Option<String> {
+    let text = |schema: &'static Value, key| schema.get(key).and_then(Value::as_str);
+    if let Some(title) = text(schema::follow(here), "title") {
+        return Some(title.to_lowercase().replace("ip ", "IP "));
+    }
+    let name = text(here, "$ref")?.rsplit('/').next()?;
+    let mut words = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    Some(words)
 }
 
 fn examples(here: &'static Value) -> Vec<Value> {

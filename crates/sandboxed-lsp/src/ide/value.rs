@@ -40,7 +40,7 @@ pub(super) fn suggestions(
     };
     match OptionInfo::definition(path) {
         Some("SystemCall") => {
-            found.extend(SYSTEM_CALL_GROUPS.iter().map(|(name, about)| Suggestion::text(*name, *about)))
+            found.extend(SYSTEM_CALL_GROUPS.iter().map(|(name, about)| Suggestion::text(*name, *about)));
         }
         Some("HostPath") => found.extend(paths(field.unwrap_or_default(), sandbox)),
         Some("EtcPath") => found.extend(default_elements(path)),

@@ -1,4 +1,7 @@
 //! The ways to write `services.sandboxed`, and what is being typed where.
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
+use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -28,13 +31,13 @@ fn render(document: &Document) -> String {
     for sandbox in &document.sandboxes {
         let mut name = sandbox.host.clone();
         name.push(sandbox.name.clone());
-        out += &format!("{}: {}\n", name.join("/"), show(&sandbox.policy));
+        _ = writeln!(out, "{}: {}", name.join("/"), show(&sandbox.policy));
         for value in &sandbox.conditional {
-            out += &format!("  if: {}\n", show(value));
+            _ = writeln!(out, "  if: {}", show(value));
         }
         let open: Vec<_> = sandbox.open.iter().map(|path| format!("/{}", join(path))).collect();
         if !open.is_empty() {
-            out += &format!("  open: {}\n", open.join(" "));
+            _ = writeln!(out, "  open: {}", open.join(" "));
         }
     }
     out
@@ -232,7 +235,7 @@ fn what_is_computed_is_not_known() {
 fn adversarial_names_do_not_take_for_ever() {
     let mut text = "let a0 = { x = 1; y = 2; };\n".to_owned();
     for level in 1..60 {
-        text += &format!("a{level} = {{ x = a{p}; y = a{p}; }};\n", p = level - 1);
+        _ = write!(text, "a{level} = {{ x = a{p}; y = a{p}; }};\n", p = level - 1);
     }
     text += "in { services.sandboxed.a = a59; }";
     assert_eq!(super::nix(&text).sandboxes.len(), 1);

@@ -49,7 +49,7 @@ struct Route {
 impl Route {
     /// To what `services.sandboxed` holds.
     fn services(host: Vec<String>) -> Self {
-        Route { host, path: vec![Step::Key("sandboxed".to_owned())], spans: vec![0..0] }
+        Route { host, path: vec![Step::Key("sandboxed".to_owned())], spans: std::iter::once(0..0).collect() }
     }
 
     fn then(&self, step: Step, span: Span) -> Self {
@@ -123,7 +123,9 @@ impl Walker {
             ExprKind::Inside(inner) => self.search(inner, scope, host),
             ExprKind::Apply { function, arguments } => {
                 self.search(function, scope, host);
-                arguments.iter().for_each(|argument| self.search(argument, scope, host));
+                for argument in arguments {
+                    self.search(argument, scope, host);
+                }
             }
             ExprKind::If { branches: parts }
             | ExprKind::Update(parts)
@@ -260,7 +262,7 @@ impl Walker {
             ExprKind::Inside(inner) => self.follow(inner, scope, wanted, route, how),
             ExprKind::Let { entries, body } => self.follow(body, &scope.entries(entries), wanted, route, how),
             ExprKind::With { namespace, body } => {
-                self.follow(body, &scope.with(namespace), wanted, route, how)
+                self.follow(body, &scope.with(namespace), wanted, route, how);
             }
             ExprKind::If { branches } => {
                 for branch in branches {
@@ -425,7 +427,7 @@ impl Walker {
             }
             ("mkDefault", [value]) => self.follow(value, scope, wanted, route, &how.with_priority(1000)),
             ("mkOptionDefault", [value]) => {
-                self.follow(value, scope, wanted, route, &how.with_priority(1500))
+                self.follow(value, scope, wanted, route, &how.with_priority(1500));
             }
             ("mkForce", [value]) => self.follow(value, scope, wanted, route, &how.with_priority(50)),
             ("mkOverride", [Expr { kind: ExprKind::Number(priority), .. }, value]) => {

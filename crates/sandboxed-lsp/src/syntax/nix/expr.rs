@@ -1,4 +1,5 @@
 //! Expressions. Operators are kept apart only where a policy can be built with them: `//` and `++`.
+#![allow(clippy::enum_glob_use, reason = "the token kinds are a vocabulary of their own, prefixed as such")]
 
 use rnix::SyntaxKind::{self, *};
 
@@ -51,8 +52,8 @@ impl<'t> Parser<'t, '_> {
 
     fn at_lambda(&self) -> bool {
         match (self.peek(), self.peek_after(1)) {
-            (Some(TOKEN_IDENT), Some(TOKEN_COLON | TOKEN_AT)) => true,
-            (Some(TOKEN_L_BRACE), Some(TOKEN_ELLIPSIS)) => true,
+            (Some(TOKEN_IDENT), Some(TOKEN_COLON | TOKEN_AT))
+            | (Some(TOKEN_L_BRACE), Some(TOKEN_ELLIPSIS)) => true,
             (Some(TOKEN_L_BRACE), Some(TOKEN_R_BRACE)) => {
                 matches!(self.peek_after(2), Some(TOKEN_COLON | TOKEN_AT))
             }

@@ -25,7 +25,7 @@ const MAX_LENGTH: usize = 4 << 20;
 /// Reads a document.
 pub(crate) fn parse(text: &str) -> Parsed<'_> {
     if text.len() > MAX_LENGTH {
-        return Parsed { root: super::Expr::missing(0), errors: vec![0..text.len()] };
+        return Parsed { root: super::Expr::missing(0), errors: std::iter::once(0..text.len()).collect() };
     }
     let tokens = lex(text, None);
     let strict = Parser::new(text, &tokens, false).document();
@@ -59,4 +59,64 @@ fn open_quote(text: &str, tokens: &[Token]) -> Option<usize> {
         let kept = body.get(..line)?.trim_end_matches([';', ' ', ']', '}', '\r']).len();
         Some(token.end + kept)
     })
+}
+
+/// What Nix's own grammar has against a document: the first error, since those after it often only follow from it.
+pub(crate) fn errors(text: &str) -> Vec<(super::Span, String)> {
+    if text.len() > MAX_LENGTH {
+        return vec![(0..0, "the file is longer than 4 MiB".to_owned())];
+    }
+    let parsed = rnix::Root::parse(text);
+    parsed.errors().iter().take(1).map(|error| describe(error, text.len())).collect()
+}
+
+fn describe(error: &rnix::ParseError, end: usize) -> (super::Span, String) {
+    use rnix::ParseError as Error;
+    let (range, reason) = match error {
+        Error::Unexpected(range) | Error::UnexpectedExtra(range) => {
+            (Some(*range), "this is not expected here".to_owned())
+        }
+        Error::UnexpectedWanted(_, range, wanted) => (Some(*range), format!("expected {}", kinds(wanted))),
+        Error::UnexpectedDoubleBind(range) => (Some(*range), "the pattern is bound twice".to_owned()),
+        Error::DuplicatedArgs(range, name) => (Some(*range), format!("the argument `{name}` is given twice")),
+        Error::UnexpectedEOFWanted(wanted) => {
+            (None, format!("the file ends where {} is expected", kinds(wanted)))
+        }
+        Error::RecursionLimitExceeded => (None, "expressions nest too deeply".to_owned()),
+        _ => (None, "the file ends too early".to_owned()),
+    };
+    let span = range.map_or(end..end, |range| range.start().into()..range.end().into());
+    (span, reason)
+}
+
+/// `;`, `}` or a name
+fn kinds(wanted: &[SyntaxKind]) -> String {
+    let names: Vec<&str> = wanted
+        .iter()
+        .map(|kind| match kind {
+            SyntaxKind::TOKEN_ASSIGN => "`=`",
+            SyntaxKind::TOKEN_SEMICOLON => "`;`",
+            SyntaxKind::TOKEN_COLON => "`:`",
+            SyntaxKind::TOKEN_L_BRACE => "`{`",
+            SyntaxKind::TOKEN_R_BRACE | SyntaxKind::TOKEN_INTERPOL_END => "`}`",
+            SyntaxKind::TOKEN_L_BRACK => "`[`",
+            SyntaxKind::TOKEN_R_BRACK => "`]`",
+            SyntaxKind::TOKEN_L_PAREN => "`(`",
+            SyntaxKind::TOKEN_R_PAREN => "`)`",
+            SyntaxKind::TOKEN_IN => "`in`",
+            SyntaxKind::TOKEN_THEN => "`then`",
+            SyntaxKind::TOKEN_ELSE => "`else`",
+            SyntaxKind::TOKEN_REC => "`rec`",
+            SyntaxKind::TOKEN_STRING_START | SyntaxKind::TOKEN_STRING_CONTENT => "a string",
+            SyntaxKind::TOKEN_STRING_END => "the end of the string",
+            SyntaxKind::TOKEN_INTERPOL_START => "`${`",
+            SyntaxKind::TOKEN_ELLIPSIS => "`...`",
+            _ => "a name",
+        })
+        .collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
+        None => "something else".to_owned(),
+    }
 }

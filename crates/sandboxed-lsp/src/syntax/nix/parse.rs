@@ -1,4 +1,5 @@
 //! The parser's state, attribute sets, and how it recovers.
+#![allow(clippy::enum_glob_use, reason = "the token kinds are a vocabulary of their own, prefixed as such")]
 
 use std::borrow::Cow;
 

@@ -51,14 +51,13 @@ fn unescape_indented(text: &str) -> String {
         value.push_str(before);
         let mut after = escape.get(2..).unwrap_or_default().chars();
         match after.next() {
-            Some('\'') => value.push_str("''"),
+            Some('\'') | None => value.push_str("''"),
             Some('$') => value.push('$'),
             Some('\\') => value.extend(after.next().map(escaped)),
             Some(c) => {
                 value.push_str("''");
                 value.push(c);
             }
-            None => value.push_str("''"),
         }
         rest = after.as_str();
     }
