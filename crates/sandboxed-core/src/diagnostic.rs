@@ -72,6 +72,11 @@ pub enum Kind {
     NoUnit,
     /// The policy has no name, and no preset to take one from.
     NoName,
+    /// A sandbox of a NixOS configuration that has settings but is not enabled.
+    NotEnabled {
+        /// Its name.
+        name: String,
+    },
     /// Two options that cannot both be.
     Conflict {
         /// Why not.
@@ -131,6 +136,7 @@ impl Kind {
             Self::UnknownPreset { .. } => "unknown-preset",
             Self::NoUnit => "no-unit",
             Self::NoName => "no-name",
+            Self::NotEnabled { .. } => "not-enabled",
             Self::Conflict { .. } => "conflict",
             Self::NoEffect { .. } => "no-effect",
             Self::TargetCannot { .. } => "target-cannot",
@@ -143,7 +149,10 @@ impl Kind {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::NoEffect { .. } | Self::NeedlessWaiver { .. } | Self::UnitWants { .. } => Severity::Warning,
+            Self::NotEnabled { .. }
+            | Self::NoEffect { .. }
+            | Self::NeedlessWaiver { .. }
+            | Self::UnitWants { .. } => Severity::Warning,
             _ => Severity::Error,
         }
     }
@@ -164,6 +173,7 @@ impl Kind {
             Self::UnknownPreset { suggestion: Some(name), .. } => Some(format!("did you mean `{name}`?")),
             Self::UnknownPreset { .. } => Some("`sandboxed presets` lists them".to_owned()),
             Self::NoUnit => Some("add `\"units\": [\"example.service\"]`, or a preset".to_owned()),
+            Self::NotEnabled { name } => Some(format!("add `services.sandboxed.{name}.enable = true;`")),
             Self::NoName => Some("add `\"name\": \"example\"`, or a preset".to_owned()),
             Self::Conflict { help, .. } | Self::Unit { help, .. } | Self::UnitWants { help, .. } => {
                 Some(help.clone())
@@ -201,6 +211,9 @@ impl fmt::Display for Kind {
             Self::UnknownPreset { name, .. } => write!(f, "there is no preset `{}`", short(name)),
             Self::NoUnit => f.write_str("the policy names no unit"),
             Self::NoName => f.write_str("the policy has no name"),
+            Self::NotEnabled { name } => {
+                write!(f, "the sandbox `{name}` is not enabled, so none of this applies")
+            }
             Self::TargetCannot { guarantee, reason } => {
                 write!(f, "`{}` cannot be kept (the service {}): {reason}", guarantee.id, guarantee.promise)
             }

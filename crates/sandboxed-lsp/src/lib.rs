@@ -11,13 +11,13 @@ mod syntax;
 use sandboxed_core::diagnostic::{Diagnostic, Kind};
 use sandboxed_core::target::Target;
 
-use ide::{Analysis, Finding, Language};
+use ide::{Analysis, Language};
 
 /// What is wrong with a file of a NixOS configuration: its syntax if that is wrong, else what its sandboxes are.
-pub fn analyse_nix(text: &str, target: &Target) -> Vec<Finding> {
+pub fn analyse_nix(text: &str, target: &Target) -> Vec<Diagnostic> {
     let errors = syntax::nix::errors(text);
     if !errors.is_empty() {
-        let finding = |(span, reason)| Finding::from(Diagnostic::new(Kind::Syntax { reason }, span));
+        let finding = |(span, reason)| Diagnostic::new(Kind::Syntax { reason }, span);
         return errors.into_iter().map(finding).collect();
     }
     Analysis::new(Language::Nix, text.to_owned()).findings(target)

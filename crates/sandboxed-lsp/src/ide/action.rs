@@ -2,13 +2,12 @@
 
 use std::fmt::Write as _;
 
-use sandboxed_core::diagnostic::Kind;
+use sandboxed_core::diagnostic::{Diagnostic, Kind};
 use sandboxed_core::document::{Node, Span};
 use sandboxed_core::preset::{PRESETS, Preset};
 use sandboxed_core::target::Target;
 use serde_json::Value;
 
-use super::finding::{Finding, FindingKind};
 use super::{Analysis, Language, write};
 use crate::sandboxes::{PlaceKind, Sandbox, Step};
 
@@ -18,7 +17,7 @@ pub struct Action {
     /// What it does.
     pub title: String,
     /// The finding that it corrects; none if it is an offer.
-    pub corrects: Option<Finding>,
+    pub corrects: Option<Diagnostic>,
     /// What it changes.
     pub edits: Vec<Edit>,
 }
@@ -41,16 +40,16 @@ pub(super) fn actions(analysis: &Analysis, range: &Span, target: &Target) -> Vec
     found
 }
 
-fn corrections(analysis: &Analysis, finding: &Finding) -> Vec<Action> {
+fn corrections(analysis: &Analysis, finding: &Diagnostic) -> Vec<Action> {
     let sandbox = || sandbox_of(analysis, finding);
     let action = |title: String, edits: Vec<Edit>| Action { title, corrects: Some(finding.clone()), edits };
     match &finding.kind {
-        FindingKind::NotEnabled { name } => sandbox()
+        Kind::NotEnabled { name } => sandbox()
             .and_then(|sandbox| insert(analysis, sandbox, &[("enable".to_owned(), Value::Bool(true))]))
             .map(|edit| action(format!("Enable the sandbox `{name}`"), vec![edit]))
             .into_iter()
             .collect(),
-        FindingKind::Policy(Kind::NoUnit) => sandbox()
+        Kind::NoUnit => sandbox()
             .filter(|sandbox| !sandbox.name.is_empty())
             .and_then(|sandbox| {
                 let unit = Value::from(format!("{}.service", sandbox.name));
@@ -59,17 +58,17 @@ fn corrections(analysis: &Analysis, finding: &Finding) -> Vec<Action> {
             })
             .into_iter()
             .collect(),
-        FindingKind::Policy(Kind::MissingField { name }) if name == "version" => sandbox()
+        Kind::MissingField { name } if name == "version" => sandbox()
             .and_then(|sandbox| insert(analysis, sandbox, &[("version".to_owned(), Value::from(1))]))
             .map(|edit| action("Add `\"version\": 1`".to_owned(), vec![edit]))
             .into_iter()
             .collect(),
-        FindingKind::Policy(Kind::TargetCannot { guarantee, .. }) => sandbox()
+        Kind::TargetCannot { guarantee, .. } => sandbox()
             .and_then(|sandbox| insert_waiver(analysis, sandbox, guarantee.id))
             .map(|edit| action(format!("Do without `{}` (needs a reason)", guarantee.id), vec![edit]))
             .into_iter()
             .collect(),
-        FindingKind::Policy(kind) => {
+        kind => {
             let mut found: Vec<Action> = kind
                 .replacement()
                 .map(|name| {
@@ -99,7 +98,7 @@ fn replace(analysis: &Analysis, span: &Span, name: &str) -> Edit {
 }
 
 /// Reasons for a waiver that has none.
-fn reasons(analysis: &Analysis, sandbox: &Sandbox, finding: &Finding) -> Option<Vec<Action>> {
+fn reasons(analysis: &Analysis, sandbox: &Sandbox, finding: &Diagnostic) -> Option<Vec<Action>> {
     let accept = sandbox.policy.get("accept")?;
     let waiver = accept.value.members().iter().find(|member| member.value.span == finding.span)?;
     let id = &waiver.key;
@@ -174,7 +173,7 @@ fn missing_fields(preset: &Preset, policy: &Node) -> Vec<(String, Value)> {
 }
 
 /// The sandbox that a finding is about.
-fn sandbox_of<'a>(analysis: &'a Analysis, finding: &Finding) -> Option<&'a Sandbox> {
+fn sandbox_of<'a>(analysis: &'a Analysis, finding: &Diagnostic) -> Option<&'a Sandbox> {
     let sandboxes = &analysis.document.sandboxes;
     let around = |sandbox: &&Sandbox| holds(&sandbox.policy, &finding.span);
     sandboxes

@@ -1,10 +1,9 @@
 //! What is wrong with the sandboxes of a document: the same checks, codes and texts as for policies on the command line.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use sandboxed_core::check::by_schema;
-use sandboxed_core::diagnostic::{Diagnostic, Kind, Severity, nearest};
+use sandboxed_core::diagnostic::{Diagnostic, Kind, nearest};
 use sandboxed_core::document::{Node, NodeKind, Part, Span};
 use sandboxed_core::resolve::{Surroundings, place, resolve};
 use sandboxed_core::target::{Distribution, Target};
@@ -15,90 +14,12 @@ use super::policy::{NOT_OPTIONS, has_computed, is_option, literal_part, policy_o
 use super::{Analysis, Language};
 use crate::sandboxes::{Sandbox, Step};
 
-/// What is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FindingKind {
-    /// Something about a policy.
-    Policy(Kind),
-    /// A sandbox of a NixOS configuration that has settings but is not enabled.
-    NotEnabled {
-        /// Its name.
-        name: String,
-    },
-}
-
-impl FindingKind {
-    /// The name of this kind, for tools. It never changes.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Policy(kind) => kind.code(),
-            Self::NotEnabled { .. } => "not-enabled",
-        }
-    }
-
-    /// How bad it is.
-    pub fn severity(&self) -> Severity {
-        match self {
-            Self::Policy(kind) => kind.severity(),
-            Self::NotEnabled { .. } => Severity::Warning,
-        }
-    }
-
-    /// What to do about it, where there is something to say.
-    pub fn help(&self) -> Option<String> {
-        match self {
-            Self::Policy(kind) => kind.help(),
-            Self::NotEnabled { name } => Some(format!("add `services.sandboxed.{name}.enable = true;`")),
-        }
-    }
-
-    /// Whether the input is malformed rather than refused by a check.
-    pub fn is_bad_input(&self) -> bool {
-        match self {
-            Self::Policy(kind) => kind.is_bad_input(),
-            Self::NotEnabled { .. } => false,
-        }
-    }
-}
-
-impl fmt::Display for FindingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Policy(kind) => kind.fmt(f),
-            Self::NotEnabled { name } => {
-                write!(f, "the sandbox `{name}` is not enabled, so none of this applies")
-            }
-        }
-    }
-}
-
-/// A kind with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What is wrong.
-    pub kind: FindingKind,
-    /// Where.
-    pub span: Span,
-    /// Other places that belong to it, each with a remark.
-    pub related: Vec<(Span, String)>,
-}
-
-impl From<Diagnostic> for Finding {
-    fn from(diagnostic: Diagnostic) -> Self {
-        Self {
-            kind: FindingKind::Policy(diagnostic.kind),
-            span: diagnostic.span,
-            related: diagnostic.related,
-        }
-    }
-}
-
-pub(super) fn findings(analysis: &Analysis, target: &Target) -> Vec<Finding> {
-    let mut found: Vec<Finding> = Vec::new();
+pub(super) fn findings(analysis: &Analysis, target: &Target) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = Vec::new();
     if analysis.language == Language::Json
         && let Err(errors) = json::parse(&analysis.text)
     {
-        found.extend(errors.into_iter().map(Finding::from));
+        found.extend(errors);
     }
     for sandbox in &analysis.document.sandboxes {
         found.extend(of_sandbox(analysis, sandbox, target));
@@ -108,7 +29,7 @@ pub(super) fn findings(analysis: &Analysis, target: &Target) -> Vec<Finding> {
     found
 }
 
-fn of_sandbox(analysis: &Analysis, sandbox: &Sandbox, target: &Target) -> Vec<Finding> {
+fn of_sandbox(analysis: &Analysis, sandbox: &Sandbox, target: &Target) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     if analysis.language == Language::Nix {
         found.extend(not_enabled(sandbox));
@@ -125,13 +46,13 @@ fn of_sandbox(analysis: &Analysis, sandbox: &Sandbox, target: &Target) -> Vec<Fi
             one.span = sandbox.name_span.clone();
         }
     }
-    found.extend(whole.into_iter().map(Finding::from));
+    found.extend(whole);
     for value in &sandbox.conditional {
         if analysis.language == Language::Nix {
             found.extend(unknown_options(value));
         }
         let part = policy_of(analysis.language, sandbox, value);
-        found.extend(by_schema(&part).into_iter().filter(|one| !about_absence(&one.kind)).map(Finding::from));
+        found.extend(by_schema(&part).into_iter().filter(|one| !about_absence(&one.kind)));
     }
     found
 }
@@ -204,19 +125,16 @@ fn about_absence(kind: &Kind) -> bool {
     matches!(kind, Kind::MissingField { .. } | Kind::NoUnit | Kind::NoName)
 }
 
-fn not_enabled(sandbox: &Sandbox) -> Option<Finding> {
+fn not_enabled(sandbox: &Sandbox) -> Option<Diagnostic> {
     let members = sandbox.policy.members();
     let silent =
         members.is_empty() || sandbox.open.contains(&Vec::new()) || sandbox.policy.get("enable").is_some();
-    (!silent && matches!(sandbox.policy.kind, NodeKind::Object(_))).then(|| Finding {
-        kind: FindingKind::NotEnabled { name: sandbox.name.clone() },
-        span: sandbox.name_span.clone(),
-        related: Vec::new(),
-    })
+    (!silent && matches!(sandbox.policy.kind, NodeKind::Object(_)))
+        .then(|| Diagnostic::new(Kind::NotEnabled { name: sandbox.name.clone() }, sandbox.name_span.clone()))
 }
 
 /// Attributes of a sandbox that the module does not have.
-fn unknown_options(written: &Node) -> Vec<Finding> {
+fn unknown_options(written: &Node) -> Vec<Diagnostic> {
     let known: Vec<String> = NIX_OPTIONS
         .iter()
         .map(|option| option.name.to_owned())
@@ -227,7 +145,7 @@ fn unknown_options(written: &Node) -> Vec<Finding> {
         .map(|member| {
             let suggestion = nearest(&member.key, known.iter().map(String::as_str));
             let kind = Kind::UnknownField { name: member.key.clone(), suggestion, known: known.clone() };
-            Finding::from(Diagnostic::new(kind, member.key_span.clone()))
+            Diagnostic::new(kind, member.key_span.clone())
         })
         .collect()
 }

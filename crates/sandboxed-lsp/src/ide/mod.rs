@@ -14,6 +14,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+use sandboxed_core::diagnostic::Diagnostic;
 use sandboxed_core::document::Span;
 use sandboxed_core::target::Target;
 
@@ -21,7 +22,6 @@ use crate::sandboxes::{self, Document};
 
 pub use action::{Action, Edit};
 pub use completion::{Completion, CompletionKind};
-pub use finding::{Finding, FindingKind};
 pub use hover::Hover;
 pub use symbol::Symbol;
 
@@ -58,7 +58,7 @@ impl Analysis {
     }
 
     /// What is wrong with the sandboxes, in the order of the text.
-    pub fn findings(&self, target: &Target) -> Vec<Finding> {
+    pub fn findings(&self, target: &Target) -> Vec<Diagnostic> {
         finding::findings(self, target)
     }
 

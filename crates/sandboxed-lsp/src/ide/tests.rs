@@ -705,63 +705,47 @@ fn actions_correct_what_is_wrong() {
     );
 }
 
+/// Writing a preset out adds what it says and nothing that is there already, and says nothing new.
 #[test]
 fn a_preset_is_written_out() {
-    let on = |fixture, expected| act(Language::Nix, fixture, "Write out", &trixie(), expected);
-    on(
-        "{\n  services.sandboxed.syn$0apse = {\n    enable = true;\n    filesystem.state = [ \"/srv\" ];\n  };\n}",
-        &expect![[r#"
-            * Write out what the preset `synapse` says
-            {
-              services.sandboxed.synapse = {
-                units = [ "matrix-synapse.service" ];
-                filesystem.readable = [ "-/etc/matrix-synapse" "-/etc/default/matrix-synapse" ];
-                filesystem.writable = [ "-/var/log/matrix-synapse" ];
-                filesystem.executable = [ "-/opt/synapse" ];
-                network.listen = [ { port = 8008; } ];
-                privileges.privilegedCommands = "confine";
-                accept.no-write-execute = "pyOpenSSL's callbacks (cffi closures) need memory that is writable and executable";
-                enable = true;
-                filesystem.state = [ "/srv" ];
-              };
-            }
-        "#]],
-    );
-    on(
-        "{\n  services.sandboxed.syn$0apse.enable = true;\n}",
-        &expect![[r#"
-        * Write out what the preset `synapse` says
-        {
-          services.sandboxed.synapse.units = [ "matrix-synapse.service" ];
-          services.sandboxed.synapse.filesystem.state = [ "/var/lib/matrix-synapse" ];
-          services.sandboxed.synapse.filesystem.readable = [ "-/etc/matrix-synapse" "-/etc/default/matrix-synapse" ];
-          services.sandboxed.synapse.filesystem.writable = [ "-/var/log/matrix-synapse" ];
-          services.sandboxed.synapse.filesystem.executable = [ "-/opt/synapse" ];
-          services.sandboxed.synapse.network.listen = [ { port = 8008; } ];
-          services.sandboxed.synapse.privileges.privilegedCommands = "confine";
-          services.sandboxed.synapse.accept.no-write-execute = "pyOpenSSL's callbacks (cffi closures) need memory that is writable and executable";
-          services.sandboxed.synapse.enable = true;
+    for (language, fixture) in [
+        (
+            Language::Nix,
+            "{\n  services.sandboxed.syn$0apse = {\n    enable = true;\n    filesystem.state = [ \"/srv\" ];\n  };\n}",
+        ),
+        (Language::Nix, "{ services.sandboxed.syn$0apse = { enable = true; }; }"),
+        (Language::Nix, "{\n  services.sandboxed.syn$0apse.enable = true;\n}"),
+        (
+            Language::Nix,
+            "{ services.sandboxed.syn$0apse.filesystem.state = [ \"/srv\" ]; services.sandboxed.synapse.enable = true; }",
+        ),
+        (
+            Language::Json,
+            "{\n  \"version\": 1,\n  \"preset\": \"syn$0apse\",\n  \"filesystem\": { \"state\": [\"/srv\"] }\n}",
+        ),
+        (Language::Json, "{ \"version\": 1, \"preset\": \"syn$0apse\" }"),
+    ] {
+        let (analysis, at) = at_cursor(language, fixture);
+        assert_eq!(analysis.findings(&trixie()), [], "{fixture}");
+        let actions = analysis.actions(&(at..at), &trixie());
+        let [action] = actions.as_slice() else { panic!("{actions:?}") };
+        assert_eq!(action.title, "Write out what the preset `synapse` says");
+        let text = applied(analysis.text(), action);
+        let after = Analysis::new(language, text.clone());
+        assert!(after.document.syntax_errors.is_empty(), "{text}");
+        assert_eq!(after.findings(&trixie()), [], "{text}");
+        assert_eq!(after.document.sandboxes.len(), 1);
+        let policy = after.document.sandboxes[0].policy.to_value(&mut Vec::new());
+        let preset = sandboxed_core::preset::Preset::find("synapse").unwrap().value();
+        assert_eq!(policy["units"], preset["units"], "{text}");
+        assert_eq!(policy["network"], preset["network"], "{text}");
+        assert_eq!(policy["accept"], preset["accept"], "{text}");
+        if fixture.contains("srv") {
+            assert_eq!(policy["filesystem"]["state"], serde_json::json!(["/srv"]), "{text}");
+        } else {
+            assert_eq!(policy["filesystem"], preset["filesystem"], "{text}");
         }
-    "#]],
-    );
-    act(
-        Language::Json,
-        "{\n  \"version\": 1,\n  \"preset\": \"syn$0apse\",\n  \"network\": {}\n}",
-        "Write out",
-        &trixie(),
-        &expect![[r#"
-            * Write out what the preset `synapse` says
-            {
-              "units": ["matrix-synapse.service"],
-              "filesystem": {"state":["/var/lib/matrix-synapse"],"readable":["-/etc/matrix-synapse","-/etc/default/matrix-synapse"],"writable":["-/var/log/matrix-synapse"],"executable":["-/opt/synapse"]},
-              "privileges": {"privilegedCommands":"confine"},
-              "accept": {"no-write-execute":"pyOpenSSL's callbacks (cffi closures) need memory that is writable and executable"},
-              "version": 1,
-              "preset": "synapse",
-              "network": {}
-            }
-        "#]],
-    );
+    }
 }
 
 #[test]

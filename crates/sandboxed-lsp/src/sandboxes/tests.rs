@@ -235,7 +235,7 @@ fn what_is_computed_is_not_known() {
 fn adversarial_names_do_not_take_for_ever() {
     let mut text = "let a0 = { x = 1; y = 2; };\n".to_owned();
     for level in 1..60 {
-        _ = write!(text, "a{level} = {{ x = a{p}; y = a{p}; }};\n", p = level - 1);
+        _ = writeln!(text, "a{level} = {{ x = a{p}; y = a{p}; }};", p = level - 1);
     }
     text += "in { services.sandboxed.a = a59; }";
     assert_eq!(super::nix(&text).sandboxes.len(), 1);

@@ -16,7 +16,7 @@ use lsp_types::{
 use sandboxed_core::diagnostic::Severity;
 
 use super::open::Open;
-use crate::ide::{Action, Completion, CompletionKind, Finding, Hover, Symbol};
+use crate::ide::{Action, Completion, CompletionKind, Hover, Symbol};
 
 /// What the editor can show.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +58,11 @@ pub(super) fn capabilities() -> ServerCapabilities {
     }
 }
 
-pub(super) fn diagnostic(open: &Open, uri: &Uri, finding: &Finding) -> Diagnostic {
+pub(super) fn diagnostic(
+    open: &Open,
+    uri: &Uri,
+    finding: &sandboxed_core::diagnostic::Diagnostic,
+) -> Diagnostic {
     let text = open.analysis.text();
     let related = finding.related.iter().map(|(span, message)| DiagnosticRelatedInformation {
         location: Location { uri: uri.clone(), range: open.lines.range(text, span) },
