@@ -4,6 +4,8 @@ use std::error::Error;
 use std::ffi::c_int;
 use std::fmt;
 
+use rustix::io::Errno;
+
 use crate::options::OptionsError;
 
 /// What was being done when it failed. Each names the exit status that systemd.exec(5) ("Process Exit Codes") has for
@@ -104,13 +106,27 @@ impl fmt::Display for Failure {
             Self::Options(error) => write!(f, "{error}"),
             Self::Step { step, what, source } => {
                 write!(f, "the service is not started: cannot {what}: {source}")?;
-                step.hint().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+                match step.hint() {
+                    Some(hint) if is_refusal(source.as_ref()) => write!(f, " ({hint})"),
+                    _ => Ok(()),
+                }
             }
         }
     }
 }
 
 impl Error for Failure {}
+
+/// Whether somebody forbids it, or does not know it: not a matter of what it was about.
+fn is_refusal(error: &(dyn Error + 'static)) -> bool {
+    let code = match (error.downcast_ref::<Errno>(), error.downcast_ref::<std::io::Error>()) {
+        (Some(error), _) => Some(error.raw_os_error()),
+        (None, Some(error)) => error.raw_os_error(),
+        // The Landlock library's own: it names the feature that the kernel lacks.
+        (None, None) => return true,
+    };
+    matches!(code, Some(libc::EPERM | libc::EACCES | libc::ENOSYS | libc::EAFNOSUPPORT | libc::ENOSPC))
+}
 
 impl From<OptionsError> for Failure {
     fn from(error: OptionsError) -> Self {

@@ -23,6 +23,7 @@ mod namespace;
 mod notify;
 mod options;
 mod proc_mount;
+mod room;
 mod seccomp;
 mod service;
 mod stdio;

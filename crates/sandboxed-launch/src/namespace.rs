@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{self, CWD, Mode, OFlags};
-use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountPropagationFlags, MoveMountFlags, UnmountFlags};
+use rustix::fs::{self, Mode, OFlags};
+use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::UnshareFlags;
 
 use crate::failure::{Failure, Step};
 use crate::mountinfo::Mounts;
 use crate::options::Namespaces;
+use crate::room;
 use crate::sys::process::unshare;
 
 /// Leaves the namespaces that are asked for, but for the user namespace: that comes last, since it takes the right to
@@ -53,7 +54,7 @@ pub(crate) fn refresh_mounts(namespaces: Namespaces, mounts: &Mounts) -> Result<
         let new = mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, old.attributes).map_err(failed())?;
         // As with /proc: where the kernel keeps the old one, the new one covers it.
         let _ = mount::unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
-        mount::move_mount(&new, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).map_err(failed())?;
+        room::attach(&new, place.as_ref()).map_err(failed())?;
     }
     Ok(())
 }

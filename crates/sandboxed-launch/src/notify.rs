@@ -8,13 +8,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, CWD, Mode};
-use rustix::mount::{
-    self, FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-};
+use rustix::fs::{self, Mode};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
 use crate::failure::{Failure, Step};
+use crate::room;
 
 /// The socket of the service manager, if it gave the unit one.
 pub(crate) fn manager_socket() -> Result<Option<PathBuf>, Failure> {
@@ -39,24 +37,9 @@ pub(crate) fn connect(path: &Path) -> Result<OwnedFd, Failure> {
 /// Puts a socket of our own over the service manager's, in this process's mount namespace.
 pub(crate) fn take_the_place_of(path: &Path) -> Result<OwnedFd, Failure> {
     let what = || format!("put a socket over {}", path.display());
-    let directory = path.parent().ok_or_else(|| failed(what())("it has no directory"))?;
-    // A file system for the one socket is mounted over the directory for a moment, so that nothing has to be writable.
-    let context = mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(failed(what()))?;
-    for (name, value) in [("mode", "0755"), ("size", "4k")] {
-        mount::fsconfig_set_string(&context, name, value).map_err(failed(what()))?;
-    }
-    mount::fsconfig_create(&context).map_err(failed(what()))?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
-        | MountAttrFlags::MOUNT_ATTR_NODEV
-        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let room = mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(failed(what()))?;
-    attach(&room, directory).map_err(failed(what()))?;
-    let bound = bind(path);
-    let tree = mount::open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC);
-    mount::unmount(directory, UnmountFlags::DETACH).map_err(failed(what()))?;
-    let service = bound.map_err(failed(what()))?;
-    attach(&tree.map_err(failed(what()))?, path).map_err(failed(what()))?;
-    Ok(service)
+    let made = room::make(path, bind).map_err(failed(what()))?;
+    room::attach(&made.tree, path).map_err(failed(what()))?;
+    Ok(made.value)
 }
 
 fn bind(path: &Path) -> rustix::io::Result<OwnedFd> {
@@ -70,10 +53,6 @@ fn bind(path: &Path) -> rustix::io::Result<OwnedFd> {
 
 fn socket() -> rustix::io::Result<OwnedFd> {
     net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-}
-
-fn attach(tree: &OwnedFd, place: &Path) -> rustix::io::Result<()> {
-    mount::move_mount(tree, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
 }
 
 fn failed<E: Into<Box<dyn std::error::Error>>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Failure {

@@ -9,14 +9,13 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
-use rustix::mount::{
-    self, FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-};
+use rustix::fs::{self, Mode, OFlags};
+use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags};
 
 use crate::failure::{Failure, Step};
 use crate::mountinfo::{Mount, Mounts};
 use crate::options::ProcOptions;
+use crate::room;
 use crate::sys::mount::change_attributes;
 
 const PROC: &str = "/proc";
@@ -113,7 +112,11 @@ impl Cover {
         if mount.kind == "proc" && mount.device == top.device {
             return Ok(Some(Self::Part { root: mount.root.clone(), point, attributes: mount.attributes }));
         }
-        let tree = copy(&point).map_err(failed(format_args!("copy the mount on {}", point.display())))?;
+        let deleted = mount.root.as_os_str().as_bytes().ends_with(b"//deleted");
+        let tree = if deleted { replica(&point) } else { room::copy(&point) };
+        let tree = tree.map_err(failed(format_args!("copy the mount on {}", point.display())))?;
+        change_attributes(tree.as_fd(), mount.attributes, MountAttrFlags::empty())
+            .map_err(failed(format_args!("protect {}", point.display())))?;
         Ok(Some(Self::Other { tree, point }))
     }
 
@@ -125,7 +128,7 @@ impl Cover {
             Self::Part { root, point, attributes } => {
                 let what = || format!("cover {}", point.display());
                 let source = Path::new(PROC).join(root.strip_prefix("/").unwrap_or(root));
-                let part = copy(&source).map_err(failed(what()))?;
+                let part = room::copy(&source).map_err(failed(what()))?;
                 let attributes = *attributes | more;
                 // The copy has the attributes of the new /proc, which may be stricter than this part of the old one was.
                 let clear = MountAttrFlags::MOUNT_ATTR_RDONLY - attributes;
@@ -156,17 +159,23 @@ pub(crate) fn new_instance(
     mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes | always).map_err(failed())
 }
 
-fn copy(path: &Path) -> rustix::io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE
-        | OpenTreeFlags::OPEN_TREE_CLOEXEC
-        | OpenTreeFlags::AT_NO_AUTOMOUNT
-        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    mount::open_tree(CWD, path, flags)
+fn attach(tree: &OwnedFd, point: &Path) -> Result<(), Failure> {
+    room::attach(tree, point).map_err(failed(format_args!("mount on {}", point.display())))
 }
 
-fn attach(tree: &OwnedFd, point: &Path) -> Result<(), Failure> {
-    mount::move_mount(tree, "", CWD, point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
-        .map_err(failed(format_args!("mount on {}", point.display())))
+/// A mount of a file that has been deleted (systemd-nspawn covers a container's boot id by one) cannot be attached
+/// anywhere else: a copy of its text takes its place.
+fn replica(point: &Path) -> rustix::io::Result<OwnedFd> {
+    let mode = fs::stat(point)?.st_mode & 0o444;
+    // What the service may not read, it may not read in the copy.
+    let text = std::fs::read(point).unwrap_or_default();
+    let made = room::make(&Path::new(PROC).join("cover"), |path| {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = fs::open(path, flags, Mode::from_raw_mode(0o600))?;
+        rustix::io::write(&file, &text)?;
+        fs::fchmod(&file, Mode::from_raw_mode(mode))
+    })?;
+    Ok(made.tree)
 }
 
 fn failed<E: Into<Box<dyn std::error::Error>>>(what: impl std::fmt::Display) -> impl FnOnce(E) -> Failure {
