@@ -105,9 +105,20 @@ impl Default for Capabilities {
 pub(crate) struct Allowed {
     /// Mounting and what is related to it.
     pub(crate) mount: bool,
-    /// Making and entering namespaces.
-    pub(crate) namespaces: bool,
+    /// Making namespaces of these kinds, and entering any: flags of clone(2).
+    pub(crate) namespaces: i32,
 }
+
+/// The kinds of namespaces that clone(2) makes, and their flags.
+pub(crate) const NAMESPACES: [(&str, i32); 7] = [
+    ("cgroup", libc::CLONE_NEWCGROUP),
+    ("ipc", libc::CLONE_NEWIPC),
+    ("mnt", libc::CLONE_NEWNS),
+    ("net", libc::CLONE_NEWNET),
+    ("pid", libc::CLONE_NEWPID),
+    ("user", libc::CLONE_NEWUSER),
+    ("uts", libc::CLONE_NEWUTS),
+];
 
 /// What Landlock restricts: landlock(7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -172,7 +183,7 @@ pub(crate) enum Request {
 }
 
 /// The options, in the order of the help text, and whether each takes a value and can be given more than once.
-const OPTIONS: [(&str, Takes); 21] = [
+const OPTIONS: [(&str, Takes); 22] = [
     ("pid-namespace", Takes::Nothing),
     ("ipc-namespace", Takes::Nothing),
     ("uts-namespace", Takes::Nothing),
@@ -185,7 +196,8 @@ const OPTIONS: [(&str, Takes); 21] = [
     ("notify-access", Takes::Value),
     ("ready-on-exec", Takes::Nothing),
     ("keep-capabilities", Takes::Value),
-    ("allow", Takes::Value),
+    ("allow-mount", Takes::Nothing),
+    ("allow-namespaces", Takes::Value),
     ("scope", Takes::Value),
     ("tcp-bind-only", Takes::Value),
     ("tcp-connect-only", Takes::Value),
@@ -275,13 +287,12 @@ impl Options {
                     self.keep_capabilities.0 |= set.ok_or_else(|| wrong(word, "a capability"))?;
                 }
             }
-            "allow" => {
+            "allow-mount" => self.allow.mount = true,
+            "allow-namespaces" => {
                 for word in words(value) {
-                    match word.to_str() {
-                        Some("mount") => self.allow.mount = true,
-                        Some("namespaces") => self.allow.namespaces = true,
-                        _ => return Err(wrong(word, "one of mount, namespaces")),
-                    }
+                    let kind = NAMESPACES.into_iter().find(|(kind, _)| word == *kind);
+                    let expected = "one of cgroup, ipc, mnt, net, pid, user, uts";
+                    self.allow.namespaces |= kind.ok_or_else(|| wrong(word, expected))?.1;
                 }
             }
             "scope" => {
@@ -313,7 +324,6 @@ impl Options {
             ("proc-subset-pid", self.proc.subset_pid),
             ("proc-read-only", self.proc.read_only),
             ("ready-on-exec", self.ready_on_exec),
-            ("user-namespace", self.namespaces.user),
         ];
         for (option, given) in only_with_init {
             if given && !self.namespaces.pid {
@@ -402,7 +412,7 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        let refused: [(&[&str], &str); 15] = [
+        let refused: [(&[&str], &str); 16] = [
             (&[], "no program"),
             (&["--"], "no program"),
             (&["--", ""], "no program"),
@@ -412,7 +422,8 @@ mod tests {
             (&["--pid-namespace=yes", "--", "/bin/a"], "takes no value"),
             (&["--scope", "signal", "--", "/bin/a"], "needs a value"),
             (&["--scope=signals", "--", "/bin/a"], "\"signals\" is not one of"),
-            (&["--allow=mount", "--allow=mount", "--", "/bin/a"], "given twice"),
+            (&["--allow-mount", "--allow-mount", "--", "/bin/a"], "given twice"),
+            (&["--allow-namespaces=pid,time", "--", "/bin/a"], "\"time\" is not one of"),
             (&["--tcp-bind-only=80,+90", "--", "/bin/a"], "\"+90\" is not a port"),
             (&["--tcp-bind-only=65536", "--", "/bin/a"], "is not a port"),
             (&["--execute-only=usr", "--", "/bin/a"], "is not an absolute path"),

@@ -5,6 +5,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
+use rustix::mount::MountAttrFlags;
 use rustix::process::getpid;
 
 use crate::capabilities;
@@ -13,6 +14,7 @@ use crate::landlock;
 use crate::mountinfo::Mounts;
 use crate::namespace;
 use crate::options::Options;
+use crate::proc_mount;
 use crate::seccomp;
 use crate::sys::process;
 
@@ -27,6 +29,10 @@ const OWN_DESCRIPTOR_ID: &str = "LISTEN_PIDFDID";
 pub(crate) fn run_in_place(options: &Options) -> Result<Infallible, Failure> {
     namespace::leave(options.namespaces)?;
     namespace::refresh_mounts(options.namespaces, &mounts()?)?;
+    if options.namespaces.user {
+        // Not through /proc itself: that may be read-only.
+        namespace::enter_user_namespace(&proc_mount::new_instance(&[], MountAttrFlags::empty())?)?;
+    }
     capabilities::drop_all_but(options.keep_capabilities.0)?;
     seccomp::install(options.allow)?;
     landlock::enter(&options.landlock)?;
