@@ -50,7 +50,7 @@ pub(super) fn render_binds(binds: &[Bind], directive: &'static Directive) -> Res
         return Err(ValueError::Type(directive.name));
     }
     let part = |prefix: &str, path: &AbsPath| {
-        quote::quoted(&format!("{prefix}{}", quote::specifiers(path.as_str(), directive)?), ":")
+        Ok::<_, ValueError>(quote::part(&format!("{prefix}{}", quote::specifiers(path.as_str(), directive)?)))
     };
     let mut texts = Vec::with_capacity(binds.len());
     for Bind { optional, source, destination, recursive } in binds {

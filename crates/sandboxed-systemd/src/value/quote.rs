@@ -93,6 +93,26 @@ pub(super) fn quoted(text: &str, more: &str) -> Result<String, ValueError> {
     }
 }
 
+/// A part of a bind mount, which systemd up to 261 takes as a word where a backslash takes the next character, and
+/// systemd 262 as a raw word within which C's escapes and `\\:` are understood. This is for both: a `:` and a
+/// backslash are escaped, and quotes, which the first of the two only knows escaped and the second does not, are
+/// quoted by each other.
+pub(super) fn part(text: &str) -> String {
+    let text = backslashed(text, |character| matches!(character, '\\' | ':'));
+    if !text.contains(|character| is_blank(character) || matches!(character, '"' | '\'')) {
+        return text;
+    }
+    let runs = text.split_inclusive('"').flat_map(|run| match run.strip_suffix('"') {
+        Some(before) => [before, "\""],
+        None => [run, ""],
+    });
+    let quoted = runs.filter(|run| !run.is_empty()).map(|run| match run {
+        "\"" => "'\"'".to_owned(),
+        run => format!("\"{run}\""),
+    });
+    quoted.collect()
+}
+
 /// A word with C's escapes, in double quotes if it needs them.
 pub(super) fn escaped(text: &str) -> Result<String, ValueError> {
     let mut inner = String::with_capacity(text.len() + 2);

@@ -64,7 +64,8 @@ impl Dump {
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{text}");
-        Self(text)
+        // With some locales, an arrow is one character.
+        Self(text.replace('→', "->"))
     }
 
     /// What it says of one unit.
