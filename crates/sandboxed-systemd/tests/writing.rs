@@ -38,10 +38,7 @@ fn empties_a_group_once_before_its_first_directive() {
     unit.set(Service, "BindPaths", bind()).unwrap();
     unit.set_list_reset(Service, "BindReadOnlyPaths", bind()).unwrap();
     unit.set_list_reset(Service, "BindPaths", bind()).unwrap();
-    assert_eq!(
-        unit.to_string(),
-        "[Service]\nBindPaths=\nBindPaths=/a:\"/b:c\"\nBindReadOnlyPaths=/a:\"/b:c\"\n"
-    );
+    assert_eq!(unit.to_string(), "[Service]\nBindPaths=\nBindPaths=/a:/b\\:c\nBindReadOnlyPaths=/a:/b\\:c\n");
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub enum Syntax {
     RawWords,
     /// A command line: [`Syntax::EscapedWords`], where variables are expanded too.
     Exec,
-    /// `source:destination:options` in [`Syntax::Words`], each part quoted for itself.
+    /// `source:destination:options`, in [`Syntax::Words`] up to systemd 261 and as [`Syntax::Directories`] since.
     Binds,
     /// `path:options` in [`Syntax::Words`].
     TmpFs,
