@@ -27,6 +27,8 @@ enum Command {
     Apply(command::apply::Options),
     Remove(command::remove::Options),
     Status(command::status::Options),
+    #[command(hide = true)]
+    Filter(command::filter::Options),
     /// List the presets: shipped policies for known services.
     Presets,
     /// Print the JSON Schema of policies.
@@ -87,6 +89,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Apply(options) => command::apply::run(&options),
         Command::Remove(options) => command::remove::run(&options),
         Command::Status(options) => command::status::run(&options),
+        Command::Filter(options) => command::filter::run(&options),
         Command::Presets => Ok(command::presets::run()),
         Command::Schema => Ok(command::schema::run()),
         Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),

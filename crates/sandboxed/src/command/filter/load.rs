@@ -1,0 +1,33 @@
+//! Asks the owner of the table to change it.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result};
+
+use crate::command::REFUSED;
+
+pub(super) fn run(files: &[PathBuf], socket: &Path) -> Result<ExitCode> {
+    let mut script = String::new();
+    for file in files {
+        let text = fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))?;
+        script.push_str(&text);
+    }
+    let mut holder = UnixStream::connect(socket)
+        .with_context(|| format!("nobody holds the filter: can't connect to {}", socket.display()))?;
+    holder.write_all(script.as_bytes())?;
+    holder.shutdown(Shutdown::Write)?;
+    let mut answer = String::new();
+    holder.read_to_string(&mut answer)?;
+    if answer.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("the filter was not changed: {}", answer.trim_end());
+    Ok(ExitCode::from(REFUSED))
+}

@@ -1,0 +1,53 @@
+//! `sandboxed filter`: the resident process that owns the packet filter's table, and those who ask it to change it. Units
+//! call this, people need not.
+//!
+//! A table with an owner (`flags owner`, Linux 5.12) is out of reach for everybody else: `nft flush ruleset`, a reload of
+//! the host's firewall and `nft delete table` leave it. It goes when its owner does, so what must not run without it binds
+//! itself to the owner's unit.
+
+mod hold;
+mod load;
+mod nft;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+/// Where the owner listens; the folder belongs to its unit.
+const SOCKET: &str = "/run/sandboxed-filter/socket";
+
+/// Hold the packet filter's table, or ask its holder to change it
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    action: Action,
+    /// The socket by which the holder is asked.
+    #[arg(long, value_name = "PATH", default_value = SOCKET, global = true)]
+    socket: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Load the table and keep it, until ended or until nft ends.
+    Hold {
+        /// The program nft.
+        #[arg(long, value_name = "PATH", default_value = "nft")]
+        nft: PathBuf,
+        /// The file with the table.
+        table: PathBuf,
+    },
+    /// Have the holder load these files, as one transaction.
+    Load {
+        /// Files in the language of nft.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    match &options.action {
+        Action::Hold { nft, table } => hold::run(nft, table, &options.socket),
+        Action::Load { files } => load::run(files, &options.socket),
+    }
+}

@@ -1,0 +1,71 @@
+//! An `nft -i` that stays, and so keeps the netlink socket that owns a table.
+
+use std::{
+    io::{BufRead, BufReader, PipeReader, Write, pipe},
+    path::Path,
+    process::{Child, ChildStdin, Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// A command whose answer marks the end of the one before: it always prints the same, and asks the kernel nothing.
+const MARK: &str = "describe ct_dir";
+/// The first words of its first line, and of its last.
+const MARK_LINES: [&str; 2] = ["datatype ct_dir", "\treply"];
+
+/// Its two ends: what it reads, and all that it prints.
+pub(super) struct Nft {
+    input: ChildStdin,
+    output: BufReader<PipeReader>,
+}
+
+impl Nft {
+    /// Starts it. The process is handed out, for whoever watches over it.
+    pub(super) fn start(program: &Path) -> Result<(Self, Child)> {
+        let (reader, writer) = pipe()?;
+        let mut child = Command::new(program)
+            .arg("-i")
+            .stdin(Stdio::piped())
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .spawn()
+            .with_context(|| format!("can't run {}", program.display()))?;
+        let input = child.stdin.take().context("nft has no standard input")?;
+        Ok((Self { input, output: BufReader::new(reader) }, child))
+    }
+
+    /// Loads a script as one transaction.
+    ///
+    /// # Errors
+    /// What nft says against it, in which case nothing was loaded; or that nft is gone.
+    pub(super) fn load(&mut self, script: &str) -> Result<Loaded> {
+        // nft takes each line that it is given for a transaction of its own, but an included file for a single one.
+        let mut file = tempfile::NamedTempFile::new()?;
+        file.write_all(script.as_bytes())?;
+        writeln!(self.input, "include \"{}\"\n{MARK}", file.path().display())?;
+        self.input.flush()?;
+        let mut said = String::new();
+        let [first, last] = MARK_LINES;
+        let mut marked = false;
+        loop {
+            let mut line = String::new();
+            if self.output.read_line(&mut line)? == 0 {
+                bail!("nft has ended: {said}");
+            }
+            marked |= line.starts_with(first);
+            if !marked {
+                said.push_str(&line);
+            } else if line.starts_with(last) {
+                return Ok(if said.trim().is_empty() { Loaded::Yes } else { Loaded::No(said) });
+            }
+        }
+    }
+}
+
+/// Whether a script was loaded.
+pub(super) enum Loaded {
+    /// It was.
+    Yes,
+    /// Nothing of it was, for this reason.
+    No(String),
+}

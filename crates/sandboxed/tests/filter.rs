@@ -1,0 +1,53 @@
+//! The holder of the table, in a network namespace of its own.
+#![allow(clippy::unwrap_used, reason = "a test that can't be set up fails")]
+
+use std::process::Command;
+
+/// Checks, step by step, that the table is loaded, changed, out of others' reach, and gone with its holder.
+const STEPS: &str = r#"
+set -eu
+cd "$1"; sandboxed=$2
+fail() { echo "failed: $1" >&2; exit 1; }
+printf 'table inet sandboxed {\n\tflags owner;\n\tchain refuse {\n\t}\n}\n' >table.nft
+printf 'add chain inet sandboxed a\n' >a.nft
+printf 'add rule inet sandboxed a accept\n' >b.nft
+printf 'add chain inet sandboxed half\nadd rule inet sandboxed nowhere accept\n' >bad.nft
+"$sandboxed" filter load --socket socket a.nft 2>errors && fail "there is no holder yet"
+grep -q 'nobody holds' errors
+"$sandboxed" filter hold --socket socket table.nft & holder=$!
+trap 'kill $holder 2>/dev/null || :' EXIT
+tries=0
+until test -S socket; do tries=$((tries + 1)); test $tries -lt 500 || fail "it does not listen"; sleep 0.01; done
+"$sandboxed" filter load --socket socket a.nft b.nft
+nft list chain inet sandboxed a | grep -q accept
+code=0; "$sandboxed" filter load --socket socket bad.nft 2>errors || code=$?
+test $code = 1 || fail "a bad script got $code"
+grep -q nowhere errors
+! nft list chain inet sandboxed half 2>/dev/null || fail "half of a script was loaded"
+nft flush ruleset
+nft delete table inet sandboxed 2>/dev/null && fail "somebody else may delete the table"
+nft list chain inet sandboxed a | grep -q accept
+kill $holder; wait $holder 2>/dev/null || :
+tries=0
+while nft list table inet sandboxed >/dev/null 2>&1; do
+    tries=$((tries + 1)); test $tries -lt 500 || fail "the table outlives its holder"; sleep 0.01
+done
+# A table that nft refuses, and an nft that is not there, are no holder.
+printf 'table inet sandboxed { nonsense }\n' >table.nft
+"$sandboxed" filter hold --socket socket table.nft 2>/dev/null && fail "it holds nonsense"
+"$sandboxed" filter hold --nft /nonexistent --socket socket table.nft 2>/dev/null && fail "it holds nothing"
+exit 0
+"#;
+
+#[test]
+fn the_table_is_its_holders_alone() {
+    let run = |command: &[&str]| Command::new("unshare").arg("-rn").args(command).output();
+    match run(&["nft", "--version"]) {
+        Ok(output) if output.status.success() => {}
+        other => return eprintln!("skipped: nft can't run in a network namespace here: {other:?}"),
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_sandboxed");
+    let output = run(&["sh", "-c", STEPS, "steps", directory.path().to_str().unwrap(), program]).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
