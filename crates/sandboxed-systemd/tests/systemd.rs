@@ -1,6 +1,7 @@
 //! What systemd itself reads in the units that are written, and what it makes of text that the reader reads: its
 //! manager is run in test mode, in which it loads units from a directory, prints what it understood, and starts
-//! nothing. Skipped where systemd is not installed.
+//! nothing. `SANDBOXED_TREE` names another Debian system whose systemd is asked instead; without, the tests are skipped
+//! where systemd is not installed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 

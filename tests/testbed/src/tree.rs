@@ -153,6 +153,11 @@ impl Tree {
         self.suite
     }
 
+    /// The directory of its base system: that of the whole tree where there is no layer over it.
+    pub fn base_directory(&self) -> Option<&Path> {
+        self.layers.last().map(PathBuf::as_path)
+    }
+
     /// The value of overlayfs's `lowerdir=` for this tree.
     pub(crate) fn lower_directories(&self) -> String {
         self.layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>().join(":")

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
@@ -17,7 +18,7 @@ const MANAGER: &str = "/usr/lib/systemd/systemd";
 
 /// Whether systemd is here; if it is not, tells that the test is skipped.
 pub(crate) fn is_here(test: &str) -> bool {
-    let here = Path::new(MANAGER).exists();
+    let here = tree().is_some() || Path::new(MANAGER).exists();
     if !here {
         skip(test, "there is no systemd here");
     }
@@ -48,13 +49,7 @@ impl Dump {
             writeln!(all, "Wants={name}").unwrap();
         }
         write("all.target", &all);
-        let mut command = Command::new(MANAGER);
-        if is_root() {
-            // systemd does not run its test mode as root.
-            command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", MANAGER]);
-        }
-        let output = command
+        let output = manager(directory.path())
             .args(["--test", "--system", "--unit=all.target", "--log-level=info", "--log-target=console"])
             .env_clear()
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
@@ -79,6 +74,46 @@ impl Dump {
     /// The messages about files of units, one of which is a value or directive that systemd ignores.
     pub(crate) fn messages(&self) -> Vec<&str> {
         self.0.lines().filter(|line| line.contains(".service:") && !line.starts_with('\t')).collect()
+    }
+}
+
+/// The directory of another Debian system, whose systemd is to be asked instead of this machine's.
+fn tree() -> Option<OsString> {
+    std::env::var_os("SANDBOXED_TREE")
+}
+
+/// Runs systemd in the tree `$1`, which sees the directory `$2`: for itself alone, so that nothing is left behind.
+const IN_TREE: &str = r#"
+set -eu
+mount --rbind "$1" "$1"
+mount -t tmpfs tmpfs "$1/tmp"
+mkdir -p "$1/$2"
+mount --bind "$2" "$1/$2"
+mount --rbind /proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mount -t tmpfs tmpfs "$1/sys"
+mkdir -p "$1/sys/fs/cgroup"
+mount -t cgroup2 cgroup2 "$1/sys/fs/cgroup"
+tree=$1
+shift 2
+exec chroot "$tree" "$@"
+"#;
+
+/// systemd's manager, able to read the directory. It does not run its test mode as root.
+fn manager(directory: &Path) -> Command {
+    let unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", MANAGER];
+    match tree() {
+        Some(tree) => {
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", IN_TREE, "sh"]).arg(tree).arg(directory).args(unprivileged);
+            command
+        }
+        None if is_root() => {
+            let mut command = Command::new("setpriv");
+            command.args(unprivileged.iter().skip(1));
+            command
+        }
+        None => Command::new(MANAGER),
     }
 }
 
