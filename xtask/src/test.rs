@@ -84,7 +84,35 @@ fn cases(trees: Option<JoinHandle<Result<()>>>) -> Result<Count> {
     if !programs.failed.is_empty() {
         return Ok(programs);
     }
-    watch("cases", cargo().args(["test", "--package", "sandboxed-cases"]).env("SANDBOXED_CASES", "1"))
+    let mut count = units()?;
+    count.add(watch(
+        "cases",
+        cargo().args(["test", "--package", "sandboxed-cases"]).env("SANDBOXED_CASES", "1"),
+    )?);
+    Ok(count)
+}
+
+/// What the systemd of each release reads in the units that are written. The canary is skipped where it can't be made.
+fn units() -> Result<Count> {
+    let mut count = Count::default();
+    if let Some(reason) = why_not() {
+        count.skipped.insert("units on each release".to_owned(), reason);
+        return Ok(count);
+    }
+    for suite in Suite::ALL {
+        let name = format!("units on {suite}");
+        match Tree::base(suite) {
+            Err(error) if !Suite::STABLE.contains(&suite) => {
+                count.skipped.insert(name, format!("{error:#}"));
+            }
+            tree => {
+                let mut tests = cargo();
+                tests.args(["test", "--package", "sandboxed-systemd", "--test", "systemd"]);
+                count.add(watch(&name, tests.env("SANDBOXED_TREE", tree?.base_directory()))?);
+            }
+        }
+    }
+    Ok(count)
 }
 
 /// The Nix side has a runner of its own.

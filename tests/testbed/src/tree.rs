@@ -154,8 +154,8 @@ impl Tree {
     }
 
     /// The directory of its base system: that of the whole tree where there is no layer over it.
-    pub fn base_directory(&self) -> Option<&Path> {
-        self.layers.last().map(PathBuf::as_path)
+    pub fn base_directory(&self) -> &Path {
+        self.layers.last().map_or(Path::new("/"), PathBuf::as_path)
     }
 
     /// The value of overlayfs's `lowerdir=` for this tree.
