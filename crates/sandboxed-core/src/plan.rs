@@ -38,6 +38,8 @@ pub struct Plan {
     pub filter: Option<Filter>,
     /// The empty directory that becomes the service's root, where it has one of its own.
     pub root: Option<String>,
+    /// Directories in it that must be there before systemd mounts anything.
+    pub mount_points: Vec<&'static str>,
     /// The service's own resolv.conf, where it has one.
     pub resolv_conf: Option<String>,
     /// What became of each guarantee, in the order of the areas.
@@ -67,6 +69,7 @@ impl Plan {
             socket_settings: Settings::default(),
             filter: None,
             root: None,
+            mount_points: Vec::new(),
             resolv_conf: None,
             outcomes: Vec::new(),
             notes: Vec::new(),

@@ -37,6 +37,9 @@ pub struct Target {
     /// Where the folder with the rules is, once installed.
     #[serde(default = "default_rules")]
     pub rules: HostPath,
+    /// Whether /nix/store is a read-only mount of its own, as it is on NixOS.
+    #[serde(default)]
+    pub read_only_store: bool,
     /// The name servers in the machine's /etc/resolv.conf.
     #[serde(default)]
     pub name_servers: Vec<IpAddr>,
@@ -183,6 +186,7 @@ impl Target {
             distribution: Distribution::default(),
             programs: BTreeMap::new(),
             rules: default_rules(),
+            read_only_store: false,
             name_servers: Vec::new(),
             firewall: Firewall::default(),
         }

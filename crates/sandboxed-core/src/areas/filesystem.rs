@@ -153,6 +153,9 @@ guarantees! { Filesystem;
 /// Where distributions have their programs and libraries. Whatever a machine lacks is left out.
 const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
+/// Where NixOS has its programs, libraries and configuration.
+const STORE: &str = "/nix/store";
+
 /// Directories that a service can write on every machine, and that others write too.
 const SHARED: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 
@@ -224,6 +227,10 @@ impl Filesystem {
             Root::Own => {
                 let root = format!("/run/sandboxed/root/{}", planner.plan.name);
                 let directory = AbsPath::new(&root).ok().map(Value::Path);
+                if planner.closure.is_some() {
+                    // ExecPaths= names the store itself, which nothing is mounted on: systemd would not make it.
+                    planner.plan.mount_points = vec!["/nix", STORE];
+                }
                 planner.plan.root = Some(root);
                 // A root directory makes systemd refuse to start the service where it cannot have mounts of its own,
                 // instead of leaving out whatever Protect* and Private* ask for (systemd issue 39648).
@@ -232,7 +239,8 @@ impl Filesystem {
                         .and("MountAPIVFS", Value::Bool(true))
                         .summary("a root directory, without which systemd refuses to start the service"))
                     .keep(planner);
-                let written = self.written().filter_map(|(_, named)| bind(named)).collect();
+                let written =
+                    self.written().filter_map(|(_, named)| bind(named)).chain(store(planner)).collect();
                 guarantee(&HOST_FILES_UNWRITABLE)
                     .by(Mechanism::service("ProtectSystem", Value::word("strict"))
                         .and("ReadOnlyPaths", Value::Paths(vec![PathSpec::new(AbsPath::root()).in_root()]))
@@ -275,6 +283,7 @@ impl Filesystem {
     /// What an own root has of the host's files, read-only.
     fn bound(&self, planner: &Planner<'_>) -> Vec<Bind> {
         let system: Vec<Bind> = match planner.closure {
+            Some(_) if planner.target.read_only_store => Vec::new(),
             Some(closure) => closure.iter().filter_map(bind).collect(),
             None if planner.target.distribution == Distribution::Nixos => Vec::new(),
             None => SYSTEM
@@ -360,9 +369,11 @@ impl Filesystem {
 
     fn programs(&self, planner: &mut Planner<'_>) {
         let system: Vec<PathSpec> = match planner.closure {
-            Some(closure) => closure.iter().filter_map(spec).collect(),
+            // One word for all of the closure: nothing else of the store is there, and every word is a pass over all mounts.
+            Some(closure) if self.root == Root::Host => closure.iter().filter_map(spec).collect(),
+            Some(_) => AbsPath::new(STORE).ok().map(PathSpec::new).into_iter().collect(),
             None if planner.target.distribution == Distribution::Nixos => {
-                AbsPath::new("/nix/store").ok().map(PathSpec::new).into_iter().collect()
+                AbsPath::new(STORE).ok().map(PathSpec::new).into_iter().collect()
             }
             None => SYSTEM
                 .iter()
@@ -410,6 +421,14 @@ pub(crate) fn visible<'a>(
 /// Whether `inner` is `outer` or lies below it.
 pub(crate) fn below(inner: &str, outer: &str) -> bool {
     outer == "/" || inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The closure, where it can be bound as it is. systemd makes a bind read-only by a pass over all mounts, so that a closure
+/// of 160 paths costs a start of a second and one of 320 four times as much; the store's own mount is read-only already,
+/// and a bind of a part of it inherits that (mount(2), MS_BIND): 0.6 ms a path, measured on systemd 252 and 257.
+fn store<'a>(planner: &Planner<'a>) -> impl Iterator<Item = Bind> + use<'a> {
+    let closure = planner.closure.filter(|_| planner.target.read_only_store);
+    closure.unwrap_or_default().iter().filter_map(bind)
 }
 
 fn bind(named: &HostPath) -> Option<Bind> {

@@ -50,10 +50,10 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
     }
     if let Some(root) = &plan.root {
         // tmpfiles.d(5). The name of a sandbox has no blank and no specifier, so nothing here needs quoting.
-        files.insert(
-            format!("tmpfiles.d/sandboxed-{}.conf", plan.name),
-            format!("d {root} 0755 root root -\n"),
-        );
+        let inside = plan.mount_points.iter().copied();
+        let lines =
+            [""].into_iter().chain(inside).map(|inside| format!("d {root}{inside} 0755 root root -\n"));
+        files.insert(format!("tmpfiles.d/sandboxed-{}.conf", plan.name), lines.collect());
     }
     Ok(())
 }
