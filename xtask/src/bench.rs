@@ -6,6 +6,7 @@
 mod build;
 mod measure;
 mod network;
+mod nix;
 mod start;
 
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ enum What {
     Build,
     /// What a packet costs, sandboxed and not, by how many sandboxes there are; in network namespaces.
     Network,
+    /// What the NixOS module adds to an evaluation, in thunks; by Nix' own counters.
+    Nix,
     /// The start of a sandboxed unit, beside a plain one, on the testbed.
     Start,
 }
@@ -37,11 +40,12 @@ enum What {
 /// # Errors
 /// What is to be measured can't be built or run.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let all = [What::Build, What::Network, What::Start];
+    let all = [What::Build, What::Network, What::Nix, What::Start];
     for what in all.into_iter().filter(|what| arguments.what.is_empty() || arguments.what.contains(what)) {
         match what {
             What::Build => build::run()?,
             What::Network => network::run()?,
+            What::Nix => nix::run()?,
             What::Start => start::run()?,
         }
     }
