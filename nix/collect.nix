@@ -3,7 +3,6 @@
 {
   config,
   lib,
-  options,
   policyFields,
 }:
 enabled:

@@ -1,11 +1,10 @@
 # services.sandboxed.<name>: a service of this configuration, kept apart from the machine.
 #
-# Reads any part of the configuration, writes only `systemd.packages` and programs: nothing here can feed back into the
+# Reads any part of the configuration, writes only packages and a file in /etc: nothing here can feed back into the
 # unit that it reads. The unit's own definition stays where it is, so a sandbox for a unit that nobody defines is noticed.
 {
   config,
   lib,
-  options,
   pkgs,
   ...
 }:
@@ -18,6 +17,11 @@ let
 
   # What the attribute's name says already, and what only files need.
   policyFields = removeAttrs read.fields [ "$schema" "description" "name" "version" ];
+
+  sandboxes = pkgs.callPackage ./sandboxes.nix { sandboxed = config.programs.sandboxed.package; } {
+    target = import ./target.nix { inherit config lib pkgs; };
+    sandboxes = import ./collect.nix { inherit config lib policyFields; } enabled;
+  };
 
   enabled = lib.filterAttrs (_: sandbox: sandbox.enable) config.services.sandboxed;
 in
@@ -49,12 +53,11 @@ in
   };
 
   config = lib.mkIf (enabled != { }) {
-    systemd.packages = [
-      (pkgs.callPackage ./sandboxes.nix { sandboxed = config.programs.sandboxed.package; } {
-        target = import ./target.nix { inherit config lib pkgs; };
-        sandboxes = import ./collect.nix { inherit config lib options policyFields; } enabled;
-      })
-    ];
+    systemd.packages = [ sandboxes ];
+    # The empty directories that become the services' roots.
+    systemd.tmpfiles.packages = [ sandboxes ];
+    # What was planned, for `sandboxed explain` and `sandboxed verify` on the host.
+    environment.etc."sandboxed/plan.json".source = "${sandboxes}/lib/plan.json";
     environment.systemPackages = [ config.programs.sandboxed.package ];
   };
 }

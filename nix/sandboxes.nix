@@ -1,4 +1,5 @@
-# The one derivation that computes every sandbox of a host: drop-ins, slices, helper units and the ruleset.
+# The one derivation that computes every sandbox of a host: drop-ins, slices, helper units and rules, laid out as
+# systemd.packages and systemd.tmpfiles.packages take them.
 {
   lib,
   runCommand,
@@ -10,8 +11,7 @@
 }:
 { target, sandboxes }:
 let
-  every = lib.attrValues sandboxes;
-  joined = field: lib.foldl' (all: sandbox: all // sandbox.${field}) { } every;
+  joined = field: lib.foldl' (all: sandbox: all // sandbox.${field}) { } (lib.attrValues sandboxes);
 
   # A policy that names store paths (a certificate bundle, a plugin) needs their closure too: as a file it has references.
   policyRoot =
@@ -21,7 +21,12 @@ runCommand "sandboxes"
   {
     # Every value below reaches the builder as it is, whatever characters it holds.
     __structuredAttrs = true;
-    nativeBuildInputs = [ jq nftables sandboxed util-linux ];
+    nativeBuildInputs = [
+      jq
+      nftables
+      sandboxed
+      util-linux
+    ];
     preferLocalBuild = true;
     allowSubstitutes = false;
 
@@ -35,7 +40,7 @@ runCommand "sandboxes"
   }
   ''
     mkdir policies units closures
-    printf '%s' "$target" > target.json
+    jq --arg rules "$out/lib/nftables" '. + { rules: $rules }' <<< "$target" > target.json
     for name in "''${!policies[@]}"; do
       printf '%s' "''${policies[$name]}" > "policies/$name.json"
       jq -r --arg key "closure-$name" '.[$key][].path' "$NIX_ATTRS_JSON_FILE" | sort -u > "closures/$name"
@@ -56,5 +61,14 @@ runCommand "sandboxes"
       { echo "# ''${texts[$unit]}"; cat "''${texts[$unit]}"; echo; } >> "units/$unit"
     done
 
-    sandboxed build policies/*.json --target target.json --unit-text units --closure closures --out "$out"
+    sandboxed build --quiet policies/*.json --target target.json --unit-text units --closure closures --out "$out/lib"
+
+    # The rules name no control group, so the kernel can judge them here; it lets those who own a network namespace ask.
+    if unshare --map-root-user --net true 2> /dev/null; then
+      for rules in "$out"/lib/nftables/sandboxed.nft; do
+        unshare --map-root-user --net nft --check --file "$rules"
+      done
+    else
+      echo "This build may make no user namespace, so the rules are not checked here: the helper units do when they load them."
+    fi
   ''

@@ -14,11 +14,15 @@ in
   distribution = "nixos";
   systemd = config.systemd.package.version;
   kernel = config.boot.kernelPackages.kernel.version;
-  netfilter = if config.networking.nftables.enable then "nftables" else "iptables";
+  # Whichever of the two the host's own firewall is made with: the kernel has nf_tables, and our helper brings nft. Its
+  # table stands beside iptables' and is not part of `networking.nftables`.
+  netfilter = "nftables";
+  # In a container the store is mounted by its host, of which nothing is known here.
+  readOnlyStore = !config.boot.isContainer && (if config.boot ? nixStoreMountOpts then lib.elem "ro" config.boot.nixStoreMountOpts else config.boot.readOnlyNixStore);
   # Where NixOS keeps what our units run.
   programs = {
     nft = "${pkgs.nftables}/bin/nft";
-    launcher = "${config.programs.sandboxed.package}/bin/sandboxed-launch";
+    sandboxed-launch = "${config.programs.sandboxed.package}/bin/sandboxed-launch";
     sandboxed = "${config.programs.sandboxed.package}/bin/sandboxed";
   };
 }

@@ -99,8 +99,9 @@ let
 
     "the target is the configuration's" =
       with targetOf [ ];
-      distribution == "nixos" && systemd == "257.3" && kernel == "6.12.17" && netfilter == "iptables";
-    "the target knows nftables" = (targetOf [ { networking.nftables.enable = true; } ]).netfilter == "nftables";
+      distribution == "nixos" && systemd == "257.3" && kernel == "6.12.17" && netfilter == "nftables";
+    "the sandboxes are the same beside either firewall" =
+      targetOf [ { networking.nftables.enable = true; } ] == targetOf [ { networking.nftables.enable = false; } ];
     "the target knows the firewall's ports" =
       (targetOf [
         {

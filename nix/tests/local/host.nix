@@ -32,7 +32,8 @@ let
     system = null;
     modules = lib.optional imported ../../module.nix ++ [
       {
-        boot.isContainer = true;
+        fileSystems."/".device = "/dev/disk/by-label/nixos";
+        boot.loader.grub.device = "/dev/vda";
         system.stateVersion = "25.05";
         documentation.enable = false;
         networking.hostName = "host";

@@ -96,7 +96,7 @@ rec {
   writeShellScript = name: text: writeScript name "#!${runtimeShell}\n${text}";
   writeShellScriptBin = name: text: writeScriptBin name "#!${runtimeShell}\n${text}";
   writeShellApplication = { name, text, ... }: writeShellScriptBin name text;
-  writers = { inherit writeText; writeBash = writeShellScript; writeDash = writeShellScript; writePython3 = name: _: writeScript name; };
+  writers = { inherit writeText; writeNginxConfig = writeText; writeBash = writeShellScript; writeDash = writeShellScript; writePython3 = name: _: writeScript name; };
   concatTextFile = { name, files, ... }: runCommand name { } "cat ${toString files} > $out";
   concatText = name: files: concatTextFile { inherit name files; };
 

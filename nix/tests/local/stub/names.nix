@@ -1,5 +1,6 @@
 [
   "coreutils"
+  "redis"
   "jq"
   "kexec-tools"
   "dbus"
@@ -31,4 +32,12 @@
   "pam"
   "e2fsprogs"
   "dosfstools"
+  "lvm2"
+  "curl"
+  "kbd"
+  "bcache-tools"
+  "mailcap"
+  "modules"
+  "openresty"
+  "tengine"
 ]

@@ -1,0 +1,67 @@
+# Part of run.sh: builds the units of whole hosts with the programs in $programs, and looks at what came of it.
+# shellcheck shell=bash disable=SC2154
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# The units of local/hosts.nix' host $1, at $scratch/$1; what the build said is at $scratch/$1.log.
+build() {
+  nix-build "$local/hosts.nix" -A "$1.units" --argstr programs "$programs" --out-link "$scratch/$1" \
+    --option substitute false --option sandbox false --option allow-import-from-derivation false \
+    > "$scratch/$1.log" 2>&1
+}
+expect() {
+  local name=$1
+  shift
+  if "$@"; then pass "build::$name"; else fail "build::$name" "$(tail -n 30 "$scratch"/*.log)"; fi
+}
+has() { grep -qE -- "$2" "$scratch/$1"; }
+lacks() { ! grep -qE -- "$2" "$scratch/$1"; }
+quietly() { "$@" > /dev/null 2>&1; }
+
+if build one; then
+  drop_in=one/matrix-synapse.service.d/zz-sandboxed.conf
+  expect drop-in-beside-the-unit test -e "$scratch/$drop_in" -a -e "$scratch/one/matrix-synapse.service"
+  last=$(ls "$scratch/one/matrix-synapse.service.d" | sort | tail -n 1)
+  expect drop-in-is-read-last test "$last" = zz-sandboxed.conf
+  expect slice test -e "$scratch/one/sandboxed-synapse.slice"
+  expect filter-helper test -e "$scratch/one/sandboxed-synapse-filter.service"
+  expect service-needs-its-filter has $drop_in '^BindsTo=sandboxed-synapse-filter.service'
+  expect programs-are-in-the-store has one/sandboxed-synapse-filter.service '^ExecStart=/nix/store/[^ ]*/bin/nft -f /nix/store/'
+  expect store-is-not-bound-as-a-whole lacks $drop_in '^Bind(ReadOnly)?Paths=(.* )?/nix/store( |:|$)'
+  expect no-path-of-the-distribution lacks $drop_in '^[A-Za-z]*=(.* )?-?/(usr|lib|bin)( |/|$)'
+
+  # The closure of the unit's own derivation, which Nix knows without us, against what the drop-in shows.
+  unit=$(readlink -f "$scratch/one/matrix-synapse.service")
+  nix-store --query --requisites "${unit%/matrix-synapse.service}" | sort > "$scratch/closure"
+  grep -oE '/nix/store/[a-z0-9]{32}-[^ :/]+' "$scratch/$drop_in" | sort -u > "$scratch/visible"
+  expect exactly-the-closure-is-visible diff "$scratch/closure" "$scratch/visible"
+
+  # The same derivation whatever has been built: nothing of the build leaks into it.
+  sandboxes=$(dirname "$(dirname "$(dirname "$(dirname "$(readlink -f "$scratch/one/sandboxed-synapse.slice")")")")")
+  expect reproducible quietly nix-store --realise --check "$sandboxes" --option substitute false --option sandbox false
+else
+  fail build::one "$(tail -n 40 "$scratch/one.log")"
+fi
+
+if build workers; then
+  for unit in matrix-synapse matrix-synapse-worker-media; do
+    expect "worker::$unit" has "workers/$unit.service.d/zz-sandboxed.conf" '^Slice=sandboxed-synapse.slice'
+  done
+else
+  fail build::workers "$(tail -n 40 "$scratch/workers.log")"
+fi
+
+if build packaged; then
+  expect unit-of-a-package test -e "$scratch/packaged/packaged.service.d/zz-sandboxed.conf"
+else
+  fail build::packaged "$(tail -n 40 "$scratch/packaged.log")"
+fi
+
+# A policy that the binary refuses never becomes a system, and the log says why.
+if build refused; then fail build::refused "it builds"; else
+  expect refused-says-why has refused.log 'executable because of this'
+fi
+if build missing; then fail build::missing "it builds"; else
+  expect missing-says-why has missing.log 'ships no unit packaged.service'
+fi
