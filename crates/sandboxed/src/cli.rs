@@ -23,6 +23,7 @@ pub(crate) struct Cli {
 enum Command {
     Build(command::build::Options),
     Check(command::check::Options),
+    Lsp(command::lsp::Options),
     Explain(command::explain::Options),
     Apply(command::apply::Options),
     Remove(command::remove::Options),
@@ -85,6 +86,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Build(options) => command::build::run(&options),
         Command::Check(options) => command::check::run(&options),
+        Command::Lsp(options) => command::lsp::run(&options),
         Command::Explain(options) => command::explain::run(&options),
         Command::Apply(options) => command::apply::run(&options),
         Command::Remove(options) => command::remove::run(&options),

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use sandboxed_core::diagnostic::{Diagnostic, Severity};
-use sandboxed_core::document::Node;
 use sandboxed_core::plan::Plan;
 use sandboxed_core::preset::{PRESETS, Preset};
 use sandboxed_core::resolve::{self, Resolved};
@@ -21,6 +20,9 @@ use crate::{host, show};
 
 /// The largest policy that is read, in bytes. Real ones have a few hundred.
 const LARGEST: u64 = 8 << 20;
+
+/// A plan with warnings, or all that is wrong.
+pub(crate) type Outcome = std::result::Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>>;
 
 /// A policy's text and where it comes from.
 pub(crate) struct Source {
@@ -57,32 +59,35 @@ pub(crate) fn plan(
     target: &Target,
     surroundings: &Surroundings,
 ) -> Result<Result<Plan, u8>> {
+    Ok(match outcome(source, target, surroundings)? {
+        Ok((plan, warnings)) => {
+            show::diagnostics(&source.name, &source.text, &warnings);
+            Ok(plan)
+        }
+        Err(diagnostics) => Err(judge(source, &diagnostics)),
+    })
+}
+
+/// One policy, planned, with its warnings; or all that is wrong with it.
+///
+/// # Errors
+/// If what is around the policy cannot be read.
+pub(crate) fn outcome(source: &Source, target: &Target, surroundings: &Surroundings) -> Result<Outcome> {
     let document = match json::parse(&source.text) {
         Ok(document) => document,
-        Err(errors) => return Ok(Err(judge(source, &errors))),
+        Err(errors) => return Ok(Err(errors)),
     };
     let resolved = match resolve::resolve(&document) {
         Ok(resolved) => resolved,
-        Err(errors) => return Ok(Err(judge(source, &errors))),
+        Err(errors) => return Ok(Err(errors)),
     };
     let units = units(&resolved, surroundings)?;
     let closure = closure(&resolved, surroundings)?;
     let around = resolve::Surroundings { units: &units, closure: closure.as_deref() };
-    Ok(planned(source, &document, resolved.plan(target, around)))
-}
-
-fn planned(
-    source: &Source,
-    document: &Node,
-    outcome: Result<(Plan, Vec<sandboxed_core::planner::Finding>), Vec<sandboxed_core::planner::Finding>>,
-) -> Result<Plan, u8> {
-    match outcome {
-        Ok((plan, warnings)) => {
-            show::diagnostics(&source.name, &source.text, &resolve::place(document, warnings));
-            Ok(plan)
-        }
-        Err(findings) => Err(judge(source, &resolve::place(document, findings))),
-    }
+    Ok(match resolved.plan(target, around) {
+        Ok((plan, warnings)) => Ok((plan, resolve::place(&document, warnings))),
+        Err(findings) => Err(resolve::place(&document, findings)),
+    })
 }
 
 /// Shows what is wrong, and says how bad it is.

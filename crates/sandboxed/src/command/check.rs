@@ -1,25 +1,85 @@
-//! `sandboxed check`: what is wrong with policies.
+//! `sandboxed check`: what is wrong with policies, in files of their own and in NixOS configurations.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use sandboxed_core::diagnostic::{Diagnostic, Severity};
+use sandboxed_core::target::Target;
 
+use super::{BAD_INPUT, REFUSED};
 use crate::cli::{Policies, Surroundings};
-use crate::input;
+use crate::input::{self, Source};
+use crate::{host, report, show};
 
 /// Say what is wrong with policies, all at once.
+///
+/// A file of a NixOS configuration (`*.nix`) is searched for `services.sandboxed`; what is computed there is not judged.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
     policies: Policies,
     #[command(flatten)]
     surroundings: Surroundings,
+    /// How to say it.
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
+}
+
+/// How diagnostics are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people, with the text underlined, on standard error.
+    Text,
+    /// A list of objects, on standard output.
+    Json,
+    /// SARIF 2.1.0, which code review shows beside the lines, on standard output.
+    Sarif,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    Ok(match input::plans(&options.policies, &options.surroundings)? {
-        Ok(_) => ExitCode::SUCCESS,
-        Err(code) => code,
+    let mut checked = Vec::new();
+    for source in input::sources(&options.policies)? {
+        let diagnostics = check(&source, &options.surroundings)?;
+        checked.push((source, diagnostics));
+    }
+    match options.format {
+        Format::Text => {
+            for (source, diagnostics) in &checked {
+                show::diagnostics(&source.name, &source.text, diagnostics);
+            }
+        }
+        Format::Json => show::print(&report::json(&checked)),
+        Format::Sarif => show::print(&report::sarif(&checked)),
+    }
+    let errors =
+        || checked.iter().flat_map(|(_, found)| found).filter(|one| one.kind.severity() == Severity::Error);
+    Ok(if errors().any(|one| one.kind.is_bad_input()) {
+        ExitCode::from(BAD_INPUT)
+    } else if errors().next().is_some() {
+        ExitCode::from(REFUSED)
+    } else {
+        ExitCode::SUCCESS
     })
+}
+
+fn check(source: &Source, surroundings: &Surroundings) -> Result<Vec<Diagnostic>> {
+    let nix = Path::new(&source.name).extension().is_some_and(|extension| extension == "nix");
+    if nix {
+        return Ok(sandboxed_lsp::analyse_nix(&source.text, &nix_target(&surroundings.target)?));
+    }
+    let target = input::target(&surroundings.target)?;
+    Ok(match input::outcome(source, &target, surroundings)? {
+        Ok((_, warnings)) => warnings,
+        Err(diagnostics) => diagnostics,
+    })
+}
+
+/// A configuration is often checked on a machine that it is not for.
+fn nix_target(named: &str) -> Result<Target> {
+    match named {
+        "host" => Ok(host::target().or_else(|_| super::lsp::ELSEWHERE.parse::<Target>())?),
+        named => input::target(named),
+    }
 }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explain;
 pub(crate) mod filter;
+pub(crate) mod lsp;
 pub(crate) mod man;
 pub(crate) mod presets;
 pub(crate) mod remove;
