@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use sandboxed_systemd::directive::Section::{Service, Unit};
 use sandboxed_systemd::name::{self, UnitName, slice_for};
 use sandboxed_systemd::unit::{ExecCommand, ParsedUnit, UnitText};
-use sandboxed_systemd::value::{AbsPath, Bind, Directory, ExecLine, PathSpec, TmpFs, Value};
+use sandboxed_systemd::value::{AbsPath, Bind, Device, Directory, ExecLine, PathSpec, TmpFs, Value};
 
 /// Text of characters that have a meaning somewhere.
 fn hostile() -> impl Strategy<Value = String> {
@@ -44,6 +44,7 @@ fn systemd_reads_what_was_written() {
         let exec = ExecLine::new(AbsPath::new("/bin/true").unwrap(), [one, two, three, ";", "", "\u{1}\n"]);
         let state =
             vec![Directory::new(&format!("s{two}")).unwrap(), Directory::new(&format!("t{three}")).unwrap()];
+        let device = Device { node: format!("/dev{}", path(three)), read: true, write: false, make: true };
         for (name, value) in [
             ("Environment", Value::Environment(variables)),
             ("BindReadOnlyPaths", Value::Binds(binds)),
@@ -51,6 +52,12 @@ fn systemd_reads_what_was_written() {
             ("ReadWritePaths", Value::Paths(paths)),
             ("StateDirectory", Value::Directories(state)),
             ("ExecStart", Value::Exec(vec![exec])),
+            (
+                "ExecSearchPath",
+                Value::Paths(vec![PathSpec::new(path(one)), PathSpec::new(path(&format!("{two}>")))]),
+            ),
+            ("LoadCredential", Value::Credentials(vec![("key".to_owned(), path(&format!("{one}>")))])),
+            ("DeviceAllow", Value::Devices(vec![device])),
             ("RootDirectory", Value::Path(path(&format!("{one}>")))),
             ("Slice", Value::UnitNames(vec![slice_for(&format!("n{index}-{two}")).unwrap()])),
         ] {
@@ -75,6 +82,8 @@ fn systemd_reads_what_was_written() {
             format!("ReadWritePaths: -+{} {}", path(one), path(two)),
             format!("StateDirectory: s{two}"),
             format!("StateDirectory: t{three}"),
+            format!("ExecSearchPath: {} {}>", path(one), path(two)),
+            format!("DeviceAllow: /dev{} rm", path(three)),
             format!("RootDirectory: {}>", path(one)),
             format!("Slice: {slice}"),
         ] {
