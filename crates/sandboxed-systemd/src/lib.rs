@@ -9,7 +9,7 @@
 //! - [`directive`] — the table: since when, where documented, how parsed, what happens without kernel support
 //! - [`value`] — typed values, the only way to put text into a unit
 //! - [`name`] — unit names, escaping, slices and their place in the cgroup tree
-//! - [`unit`] — [`unit::UnitText`] writes units, [`unit::ParsedUnit`] reads them with their drop-ins
+//! - [`mod@unit`] — [`unit::UnitText`] writes units, [`unit::ParsedUnit`] reads them with their drop-ins
 
 pub mod directive;
 pub mod name;
