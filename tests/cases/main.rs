@@ -7,6 +7,7 @@
 mod fail_closed;
 mod hostile;
 mod synapse;
+mod upgrade;
 mod verify;
 
 use std::process::ExitCode;
@@ -14,5 +15,7 @@ use std::process::ExitCode;
 use sandboxed_cases::harness;
 
 fn main() -> ExitCode {
-    harness::run(&[fail_closed::CASES, hostile::CASES, synapse::CASES, verify::CASES].concat())
+    harness::run(
+        &[fail_closed::CASES, hostile::CASES, synapse::CASES, upgrade::CASES, verify::CASES].concat(),
+    )
 }

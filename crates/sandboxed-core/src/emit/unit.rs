@@ -181,7 +181,8 @@ pub fn replan(program: &str) -> Result<[String; 2], EmitError> {
 /// If the file's path is none that systemd takes.
 pub fn refusal(file: &str, reason: &str) -> Result<String, EmitError> {
     let mut text = UnitText::new();
-    text.comment(reason);
+    // `systemctl status` shows no failed assertion's path, but every unit's description.
+    text.set(Section::Unit, "Description", Value::word(format!("Refused by sandboxed: {reason}")))?;
     text.set(Section::Unit, "AssertPathExists", Value::word(format!("!{file}")))?;
     Ok(text.to_string())
 }
