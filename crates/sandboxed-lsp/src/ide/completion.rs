@@ -50,14 +50,26 @@ pub struct Completion {
 
 pub(super) fn completions(analysis: &Analysis, offset: usize) -> Vec<Completion> {
     let Some(context) = analysis.document.context(offset) else { return Vec::new() };
-    match (context.kind, context.path.as_slice()) {
+    let found = match (context.kind, context.path.as_slice()) {
         (ContextKind::Key, []) => vec![services_sandboxed(analysis, &context)],
         (ContextKind::Key, [_]) => sandboxes(analysis, &context),
         (ContextKind::Key, path) => keys(analysis, &context, inside(path).unwrap_or_default()),
         (ContextKind::Value { .. }, path) => {
             inside(path).map(|path| values(analysis, &context, path)).unwrap_or_default()
         }
+    };
+    let quoted = analysis.slice(&context.replaces).starts_with('"');
+    if quoted { found.into_iter().map(behind_quote).collect() } else { found }
+}
+
+/// An opening quote that is there already stays: editors compare what follows it with the label.
+fn behind_quote(mut item: Completion) -> Completion {
+    if let Some(rest) = item.insert.strip_prefix('"') {
+        item.replaces.start += 1;
+        item.snippet = item.snippet.as_ref().and_then(|snippet| snippet.strip_prefix('"')).map(str::to_owned);
+        item.insert = rest.to_owned();
     }
+    item
 }
 
 /// How the text goes on after the place.

@@ -350,10 +350,10 @@ fn completes_options() {
         "{ \"version\": 1, \"net$0\" }",
         3,
         &expect![[r#"
-        Option $schema (schema) -> "\"\\$schema\": \"$0\""
-        Option preset (name of a sandbox) -> "\"preset\": \"$0\""
-        Option name (name of a sandbox) -> "\"name\": \"$0\""
-    "#]],
+            Option $schema (schema) -> "\\$schema\": \"$0\""
+            Option preset (name of a sandbox) -> "preset\": \"$0\""
+            Option name (name of a sandbox) -> "name\": \"$0\""
+        "#]],
     );
 }
 

@@ -103,12 +103,7 @@ pub(super) fn completion(open: &Open, client: Client, rank: usize, item: &Comple
         documentation: (!item.documentation.is_empty())
             .then(|| Documentation::MarkupContent(markdown(&item.documentation))),
         sort_text: Some(format!("{rank:04}")),
-        // The editor compares this with what it replaces.
-        filter_text: Some(if item.insert.contains(&item.label) {
-            item.insert.clone()
-        } else {
-            item.label.clone()
-        }),
+        filter_text: (!item.insert.starts_with(&item.label)).then(|| item.label.clone()),
         insert_text_format: Some(match snippet {
             Some(_) => InsertTextFormat::SNIPPET,
             None => InsertTextFormat::PLAIN_TEXT,
