@@ -15,7 +15,7 @@ use watch::{Count, watch};
 /// Run everything that this machine can run; list what was skipped, and why.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Only these steps: fmt, clippy, unit, cases, nix.
+    /// Only these steps: fmt, clippy, unit, editor, cases, nix.
     steps: Vec<Step>,
 }
 
@@ -28,6 +28,8 @@ enum Step {
     Clippy,
     /// The tests of every crate.
     Unit,
+    /// A real editor, where there is one.
+    Editor,
     /// The cases, on a real systemd.
     Cases,
     /// The Nix side, where there is a Nix.
@@ -39,7 +41,7 @@ enum Step {
 /// # Errors
 /// A step can't even be started. One that fails makes the exit status 1.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let all = [Step::Fmt, Step::Clippy, Step::Unit, Step::Cases, Step::Nix];
+    let all = [Step::Fmt, Step::Clippy, Step::Unit, Step::Editor, Step::Cases, Step::Nix];
     let chosen = |step: &Step| arguments.steps.is_empty() || arguments.steps.contains(step);
     // The trees mostly wait for downloads: they are made while the compiler works.
     let mut trees = chosen(&Step::Cases).then(|| thread::spawn(make_trees));
@@ -55,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
                 let tests = ["test", "--workspace", "--no-fail-fast", "--exclude", "sandboxed-cases"];
                 watch("tests of the crates", cargo().args(tests))?
             }
+            Step::Editor => editor()?,
             Step::Cases => cases(trees.take())?,
             Step::Nix => nix()?,
         });
@@ -113,6 +116,15 @@ fn units() -> Result<Count> {
         }
     }
     Ok(count)
+}
+
+/// The language server, driven by an editor's own client.
+fn editor() -> Result<Count> {
+    if Command::new("nvim").arg("--version").output().is_err() {
+        let skipped = [("editor".to_owned(), "Neovim is not installed".to_owned())].into();
+        return Ok(Count { skipped, ..Count::default() });
+    }
+    watch("editor", cargo().args(["test", "--package", "sandboxed", "--test", "editor", "--", "--ignored"]))
 }
 
 /// The Nix side has a runner of its own.

@@ -1,6 +1,7 @@
 //! A real editor: Neovim with nothing but its own client, driven by keys, against the built program.
 //!
 //! The tests are ignored by default because not every machine has Neovim; `cargo xtask test` runs them where it does.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
