@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, test, testbed};
+use crate::{bench, schema, test, testbed};
 
 /// The project's own chores.
 #[derive(Parser)]
@@ -18,6 +18,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Chore {
     Bench(bench::Arguments),
+    /// Write the checked-in JSON Schema of policies anew.
+    Schema,
     Test(test::Arguments),
     Testbed(testbed::Arguments),
 }
@@ -27,8 +29,14 @@ enum Chore {
 /// # Errors
 /// The chore's own.
 pub(crate) fn run() -> Result<ExitCode> {
-    match Cli::parse().chore {
+    let chore = Cli::parse().chore;
+    // The files that a chore names are the workspace's, wherever it is called from; those that people name are theirs.
+    if !matches!(chore, Chore::Testbed(_)) {
+        std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))?;
+    }
+    match chore {
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Schema => schema::run(),
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Testbed(arguments) => testbed::run(arguments),
     }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cli;
+mod schema;
 mod test;
 mod testbed;
 

@@ -8,12 +8,12 @@ use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite, Tree};
 
 pub(crate) const CASES: &[Case] = &[
-    Case::new("fail_closed::nft_missing", nft_missing),
-    Case::new("fail_closed::rules_missing", rules_missing),
-    Case::new("fail_closed::helper_failing", helper_failing),
-    Case::new("fail_closed::table_deleted", table_deleted).lacking(NOT_NOTICED),
-    Case::new("fail_closed::ruleset_flushed", ruleset_flushed).lacking(NOT_NOTICED),
-    Case::new("fail_closed::no_mount_namespaces", no_mount_namespaces),
+    Case::new("fail_closed::nft_missing", nft_missing).on(&Suite::ALL),
+    Case::new("fail_closed::rules_missing", rules_missing).on(&Suite::ALL),
+    Case::new("fail_closed::helper_failing", helper_failing).on(&Suite::ALL),
+    Case::new("fail_closed::table_deleted", table_deleted).on(&Suite::ALL).lacking(NOT_NOTICED),
+    Case::new("fail_closed::ruleset_flushed", ruleset_flushed).on(&Suite::ALL).lacking(NOT_NOTICED),
+    Case::new("fail_closed::no_mount_namespaces", no_mount_namespaces).on(&Suite::ALL),
 ];
 
 const NOT_NOTICED: &str = "nothing notices yet that somebody else removed the table";

@@ -7,7 +7,7 @@ use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite, Tree};
 
-pub(crate) const CASES: &[Case] = &[Case::new("upgrade::replans", replans)];
+pub(crate) const CASES: &[Case] = &[Case::new("upgrade::replans", replans).on(&Suite::ALL)];
 
 const POLICY: &[u8] = br#"{ "version": 1, "name": "demo", "units": ["demo.service"] }"#;
 
