@@ -6,14 +6,44 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sandboxed_core::emit::Artifacts;
-use tempfile::NamedTempFile;
+use tempfile::TempPath;
 
-/// Writes all files below a folder. The parts that may fail (making folders, writing, reaching the disk) come first
+/// Writes a folder with all files in it. A folder that is not there yet appears with everything in it, or not at all;
+/// into one that is there, files are written as [`replace_all`] does.
+///
+/// # Errors
+/// If a file cannot be written.
+pub(crate) fn write_all(folder: &Path, files: &Artifacts) -> Result<()> {
+    if folder.symlink_metadata().is_ok() {
+        return replace_all(folder, files);
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let context = || format!("cannot write in {}", parent.display());
+    let whole = tempfile::Builder::new().prefix(".sandboxed-").tempdir_in(parent).with_context(context)?;
+    std::fs::set_permissions(whole.path(), std::fs::Permissions::from_mode(0o755)).with_context(context)?;
+    let mut made = None;
+    for (name, text) in files {
+        let path = whole.path().join(name);
+        // Files come in the order of their names, so those of one folder come together.
+        if made.as_deref() != path.parent() {
+            made = path.parent().map(Path::to_path_buf);
+            std::fs::create_dir_all(made.as_deref().unwrap_or(parent)).with_context(context)?;
+        }
+        std::fs::write(&path, text).with_context(context)?;
+    }
+    std::fs::rename(whole.path(), folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    // Nothing is left under that name for it to take away.
+    drop(whole.keep());
+    Ok(())
+}
+
+/// Writes all files below a folder that is there. What may fail (making folders, writing, reaching the disk) comes first
 /// for all of them; the renames that make them visible come last.
 ///
 /// # Errors
 /// If a file cannot be written; then nothing that was there has changed, unless a rename itself failed.
-pub(crate) fn write_all(folder: &Path, files: &Artifacts) -> Result<()> {
+pub(crate) fn replace_all(folder: &Path, files: &Artifacts) -> Result<()> {
     let mut ready = Vec::with_capacity(files.len());
     for (name, text) in files {
         let path = folder.join(name);
@@ -25,7 +55,7 @@ pub(crate) fn write_all(folder: &Path, files: &Artifacts) -> Result<()> {
     Ok(())
 }
 
-fn prepare(path: &Path, text: &str) -> Result<NamedTempFile> {
+fn prepare(path: &Path, text: &str) -> Result<TempPath> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let context = || format!("cannot write in {}", folder.display());
@@ -33,6 +63,8 @@ fn prepare(path: &Path, text: &str) -> Result<NamedTempFile> {
         tempfile::Builder::new().prefix(".sandboxed-").tempfile_in(folder).with_context(context)?;
     file.write_all(text.as_bytes()).with_context(context)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(context)?;
+    // A unit or a ruleset that is empty after a power failure would be an open sandbox.
     file.as_file().sync_all().with_context(context)?;
-    Ok(file)
+    // Closed here: there may be more files than a process may have open.
+    Ok(file.into_temp_path())
 }

@@ -185,7 +185,7 @@ fn refuse(name: &str, reason: &str, options: &Options) -> Result<()> {
     for unit in &units {
         files.insert(format!("/etc/systemd/system/{unit}.d/zzz-sandboxed-refused.conf"), drop_in.clone());
     }
-    output::write_all(std::path::Path::new("/"), &files)?;
+    output::replace_all(std::path::Path::new("/"), &files)?;
     systemctl::run(&["daemon-reload"])?;
     for unit in &units {
         systemctl::run(&["stop", unit])?;
