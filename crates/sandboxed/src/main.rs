@@ -9,6 +9,7 @@ mod output;
 mod report;
 mod show;
 mod systemctl;
+mod verify;
 
 use std::process::ExitCode;
 

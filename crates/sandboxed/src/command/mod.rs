@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod build;
+pub(crate) mod channels;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod explain;
@@ -12,6 +13,7 @@ pub(crate) mod presets;
 pub(crate) mod remove;
 pub(crate) mod schema;
 pub(crate) mod status;
+pub(crate) mod verify;
 
 /// The exit code for what a check refuses.
 pub(crate) const REFUSED: u8 = 1;

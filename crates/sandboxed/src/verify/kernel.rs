@@ -1,0 +1,135 @@
+//! What the kernel says of the processes that run now, beside what a probe finds: the probe runs in a unit like the
+//! service's, this is about the service itself.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::plan::Planned;
+use crate::systemctl;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check {
+    /// The unit that it is about.
+    pub(crate) unit: String,
+    /// What.
+    pub(crate) what: &'static str,
+    /// What the kernel says.
+    pub(crate) found: String,
+    /// Whether that is as planned.
+    pub(crate) as_planned: bool,
+}
+
+/// Looks at all running units of a sandbox. A unit that does not run has nothing to look at, and says so.
+///
+/// # Errors
+/// If systemctl cannot be run.
+pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
+    let mut checks = Vec::new();
+    for unit in &planned.units {
+        let pid: u32 = systemctl::property(unit, "MainPID")?.parse().unwrap_or(0);
+        if pid == 0 {
+            // Not running is not a breach; the probe has run under the same directives.
+            checks.push(Check {
+                unit: unit.clone(),
+                what: "main process",
+                found: "it does not run".into(),
+                as_planned: true,
+            });
+            continue;
+        }
+        let mut add = |what, found: String, as_planned| {
+            checks.push(Check { unit: unit.clone(), what, found, as_planned });
+        };
+        let status = Status::of(pid);
+        let filter = status.field("Seccomp");
+        let wanted = planned.directives.contains_key("SystemCallFilter");
+        add("system call filter", filter.clone(), !wanted || filter == "2");
+        let no_new = status.field("NoNewPrivs");
+        add("no new privileges", no_new.clone(), !planned.is_on("NoNewPrivileges") || no_new == "1");
+        let none_wanted = planned.keeps_wholly("no-capabilities");
+        for (what, name) in [
+            ("effective capabilities", "CapEff"),
+            ("permitted capabilities", "CapPrm"),
+            ("inheritable capabilities", "CapInh"),
+            ("ambient capabilities", "CapAmb"),
+            ("bounding set", "CapBnd"),
+        ] {
+            let set = status.field(name);
+            let empty = u64::from_str_radix(&set, 16) == Ok(0);
+            add(what, set, !none_wanted || empty);
+        }
+        for (what, kind, directives) in NAMESPACES {
+            let own = namespace(&pid.to_string(), kind);
+            let host = namespace("self", kind);
+            let wanted = directives.iter().any(|directive| planned.is_on(directive));
+            // Unreadable is not equal: what cannot be shown does not count as kept.
+            let apart = own.is_some() && own != host;
+            let found = if apart { "its own" } else { "the machine's" };
+            add(what, found.into(), !wanted || apart);
+        }
+        let group = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let group = group.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
+        // From within a container the path has the container's own group in front.
+        let below = format!("{}/", planned.control_group);
+        add("control group", group.clone(), format!("/{group}/").contains(&format!("/{below}")));
+        if let Some(filter) = &planned.filter {
+            let active = systemctl::is_active(&filter.unit)?;
+            add("filter unit", if active { "active" } else { "not active" }.into(), active);
+            let (found, leads) = element(planned);
+            add("filter element", found, leads);
+        }
+    }
+    Ok(checks)
+}
+
+/// What, its name in /proc/PID/ns, and the directives which give a service one of its own.
+const NAMESPACES: [(&str, &str, &[&str]); 6] = [
+    ("mount namespace", "mnt", &["RootDirectory", "ProtectSystem", "TemporaryFileSystem", "PrivateTmp"]),
+    ("network namespace", "net", &["PrivateNetwork", "NetworkNamespacePath"]),
+    ("PID namespace", "pid", &["PrivatePIDs"]),
+    ("IPC namespace", "ipc", &["PrivateIPC"]),
+    ("user namespace", "user", &["PrivateUsers"]),
+    ("UTS namespace", "uts", &["ProtectHostname"]),
+];
+
+fn namespace(process: &str, kind: &str) -> Option<String> {
+    let link = fs::read_link(format!("/proc/{process}/ns/{kind}")).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+/// Whether the map leads from the slice as it is now. nft shows the path only while the number in the map is that of
+/// the group at this path; for a group that was removed it shows the bare number.
+fn element(planned: &Planned) -> (String, bool) {
+    let output = Command::new("nft").args(["list", "map", "inet", "sandboxed", "services"]).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let map = String::from_utf8_lossy(&output.stdout);
+            let leads = map.contains(&format!("\"{}\"", planned.control_group));
+            (if leads { "leads to the rules" } else { "absent or stale" }.into(), leads)
+        }
+        Ok(output) => (String::from_utf8_lossy(&output.stderr).trim().to_owned(), false),
+        Err(error) => (format!("nft: {error}"), false),
+    }
+}
+
+/// `/proc/PID/status`
+struct Status(String);
+
+impl Status {
+    fn of(pid: u32) -> Self {
+        Self(fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default())
+    }
+
+    fn field(&self, name: &str) -> String {
+        let lines = self.0.lines().filter_map(|line| line.split_once(':'));
+        lines
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value.trim().to_owned())
+            .next()
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,210 @@
+//! Verification: what a probe finds from inside, and what the kernel says from outside, against the plan.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use sandboxed_core::areas;
+use sandboxed_probe::plant::{self, Options};
+use sandboxed_probe::report::Report;
+use sandboxed_probe::{Finding, Verdict};
+use serde::Serialize;
+
+use crate::systemctl;
+
+mod kernel;
+mod plan;
+mod sibling;
+mod table;
+
+pub(crate) use table::table;
+
+/// The outcome.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Verification {
+    /// The sandbox.
+    pub(crate) sandbox: String,
+    /// What the kernel says of the running service.
+    pub(crate) kernel: Vec<kernel::Check>,
+    /// What the probe found, channel by channel.
+    pub(crate) channels: Vec<Judged>,
+    /// What could not be planted on this machine, and why.
+    pub(crate) notes: Vec<String>,
+}
+
+/// A finding and what the plan says about it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Judged {
+    #[serde(flatten)]
+    pub(crate) finding: Finding,
+    /// What the plan says.
+    pub(crate) plan: Promise,
+    /// Whether the channel is open although the plan says that it is closed.
+    pub(crate) broken: bool,
+    /// The policy field that would close it, as a JSON pointer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) field: Option<String>,
+}
+
+/// What a plan says about a guarantee.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "says", content = "because", rename_all = "kebab-case")]
+pub(crate) enum Promise {
+    /// It is kept.
+    Kept,
+    /// It is kept but for what the policy asks for.
+    Excepted(String),
+    /// It is kept in part.
+    Weak(String),
+    /// The policy does without it.
+    Waived(String),
+    /// The plan says nothing about it.
+    Nothing,
+}
+
+impl Verification {
+    /// Whether everything is as planned.
+    pub(crate) fn holds(&self) -> bool {
+        self.channels.iter().all(|channel| !channel.broken)
+            && self.kernel.iter().all(|check| check.as_planned)
+    }
+}
+
+/// Verifies an installed sandbox.
+///
+/// # Errors
+/// If it is not installed, or the probe cannot be run under its sandbox.
+pub(crate) fn run(name: &str, probe: Option<&Path>) -> Result<Verification> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("only root can plant targets and make units");
+    }
+    let planned = plan::read(name)?;
+    let probe = program(probe)?;
+    let unit = planned.units.first().context("the plan has no unit")?;
+    let (user, group) = identity(unit)?;
+    let mut planted = plant::plant(&Options { user, group, program: probe.clone() })?;
+    let targets = serde_json::to_string(planted.targets())?;
+    let report = {
+        let sibling = sibling::Sibling::make(name, &planned, &probe)?;
+        sibling.run(&targets)?
+    };
+    let mut report: Report = serde_json::from_str(&report).context("the probe's report is damaged")?;
+    planted.confirm(&mut report.findings);
+    let kernel = kernel::look(&planned)?;
+    let channels = report.findings.into_iter().map(|finding| judge(&planned, finding)).collect();
+    Ok(Verification { sandbox: name.to_owned(), kernel, channels, notes: planted.notes().to_vec() })
+}
+
+/// The probe's program.
+fn program(named: Option<&Path>) -> Result<PathBuf> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None => {
+            let own = std::env::current_exe().context("where this program is")?;
+            let folder = own.parent().context("where this program is")?;
+            let usual = [folder.join("sandboxed-probe"), folder.join("../lib/sandboxed/sandboxed-probe")];
+            let found = usual.into_iter().find(|path| path.exists());
+            found.context("the probe is not beside this program; --probe says where it is")?
+        }
+    };
+    path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
+}
+
+/// The user and group that the service's processes have: those of the running one, else those that the unit names.
+fn identity(unit: &str) -> Result<(u32, u32)> {
+    let pid = systemctl::property(unit, "MainPID")?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let number = |field: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    if let (Some(user), Some(group)) = (number("Uid:"), number("Gid:")) {
+        return Ok((user, group));
+    }
+    let user = systemctl::property(unit, "User")?;
+    if user.is_empty() {
+        return if systemctl::property(unit, "DynamicUser")? == "yes" {
+            bail!("{unit} does not run, and its user exists only while it does")
+        } else {
+            Ok((0, 0))
+        };
+    }
+    let id = |option: &str| -> Result<u32> {
+        let output = Command::new("id").args([option, "--", &user]).output().context("cannot run id")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.trim().parse().with_context(|| format!("there is no user {user}"))
+    };
+    Ok((id("-u")?, id("-g")?))
+}
+
+fn judge(planned: &plan::Planned, finding: Finding) -> Judged {
+    let id = finding.guarantee.id();
+    let promise = match planned.outcome(id) {
+        None => Promise::Nothing,
+        Some(outcome) => match outcome.status.as_str() {
+            "waived" => Promise::Waived(outcome.reason.clone().unwrap_or_default()),
+            "weak" => Promise::Weak(outcome.weakness.clone().unwrap_or_default()),
+            _ if !outcome.exceptions.is_empty() && is_real(&finding.channel) => {
+                Promise::Excepted(outcome.exceptions.join(", "))
+            }
+            _ => Promise::Kept,
+        },
+    };
+    let open = finding.verdict == Verdict::Open;
+    let broken = open && promise == Promise::Kept;
+    let field = open.then(|| match promise {
+        Promise::Waived(_) => Some(format!("/accept/{id}")),
+        Promise::Nothing => None,
+        _ => areas::guarantees()
+            .find(|guarantee| guarantee.id == id)
+            .map(|guarantee| guarantee.field.to_owned()),
+    });
+    let field = field.flatten().filter(|field| !field.is_empty());
+    Judged { finding, plan: promise, broken, field }
+}
+
+/// Whether a channel aims at something real that a policy may ask for (a daemon's socket, a device, a program) and not
+/// at something planted, which no policy asks for.
+fn is_real(channel: &str) -> bool {
+    const PLANTED: [&str; 12] = [
+        "read-",
+        "write-",
+        "tcp-",
+        "udp-",
+        "abstract-",
+        "port-",
+        "socket-file-",
+        "sysv-",
+        "posix-",
+        "key-",
+        "named-pipe",
+        "terminal-",
+    ];
+    !PLANTED.iter().any(|prefix| channel.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use sandboxed_core::areas;
+    use sandboxed_probe::Guarantee;
+
+    /// Guarantees that channels test and that no plan gives.
+    const OF_THE_PROBE: [&str; 2] = ["disk-space-limited", "host-hidden"];
+
+    #[test]
+    fn channels_name_guarantees_as_plans_do() {
+        let planned: BTreeSet<&str> = areas::guarantees().map(|guarantee| guarantee.id).collect();
+        for guarantee in Guarantee::ALL {
+            let own = OF_THE_PROBE.contains(&guarantee.id());
+            assert!(own != planned.contains(guarantee.id()), "{}", guarantee.id());
+        }
+        for guarantee in areas::guarantees() {
+            let Some(own) = Guarantee::ALL.iter().find(|own| own.id() == guarantee.id) else { continue };
+            assert_eq!(own.promise(), guarantee.promise, "{}", guarantee.id);
+        }
+    }
+}
