@@ -26,28 +26,28 @@ pub(super) const CHANNELS: &[Channel] = &[
         title: "use memory without a limit",
         guarantee: Guarantee::MemoryLimited,
         source: "systemd.resource-control(5)",
-        attempt: |_| unlimited("memory.max"),
+        attempt: |targets| unlimited(targets, "memory.max"),
     },
     Channel {
         id: "swap-space",
         title: "use swap space without a limit",
         guarantee: Guarantee::MemoryLimited,
         source: "systemd.resource-control(5)",
-        attempt: |_| unlimited("memory.swap.max"),
+        attempt: |targets| unlimited(targets, "memory.swap.max"),
     },
     Channel {
         id: "processor-time",
         title: "use processor time without a limit",
         guarantee: Guarantee::ProcessorsShared,
         source: "systemd.resource-control(5)",
-        attempt: |_| unlimited("cpu.max"),
+        attempt: |targets| unlimited(targets, "cpu.max"),
     },
     Channel {
         id: "disk-bandwidth",
         title: "read and write without a limit",
         guarantee: Guarantee::DisksShared,
         source: "systemd.resource-control(5)",
-        attempt: |_| unlimited("io.max"),
+        attempt: |targets| unlimited(targets, "io.max"),
     },
     Channel {
         id: "descriptors",
@@ -275,24 +275,16 @@ fn own_group() -> Result<std::path::PathBuf, Shut> {
 
 /// Whether neither the process's own group nor one above it has a limit. Trying it out would be the interference
 /// itself. Where the groups are hidden, only the host side can tell.
-fn unlimited(file: &str) -> Attempt {
+fn unlimited(targets: &Targets, file: &str) -> Attempt {
+    let hidden = || Shut::missing("control groups are hidden: the host side has to look");
+    if targets.in_host_namespace("cgroup") == Some(false) {
+        return Err(hidden());
+    }
     let own = own_group()?;
-    let mut group = Some(own.as_path());
-    let mut seen = false;
-    while let Some(directory) = group.filter(|directory| directory.starts_with("/sys/fs/cgroup")) {
-        if let Ok(limit) = fs::read_to_string(directory.join(file)) {
-            seen = true;
-            if !limit.trim().is_empty() && !limit.starts_with("max") {
-                return Err(Shut::closed(format!("{}: {}", directory.join(file).display(), limit.trim())));
-            }
-        }
-        group = directory.parent();
+    if !own.join("cgroup.procs").exists() {
+        return Err(hidden());
     }
-    if seen || own.join("cgroup.procs").exists() {
-        Ok(format!("no {file} on the way to {}", own.display()))
-    } else {
-        Err(Shut::missing("control groups are hidden: the host side has to look"))
-    }
+    crate::plant::limited(&own, file)
 }
 
 /// Opens one file more than the plan gives, or 65536, by duplicating one.

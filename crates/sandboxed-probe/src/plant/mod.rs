@@ -5,17 +5,19 @@
 //! dropped. What cannot be made on this host is left out, with a note; the channels then say that it is missing.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::channel::{Finding, Verdict};
+use crate::channel::{Finding, Shut, Verdict};
 use crate::targets::{Host, Targets};
 
 mod files;
 mod host;
+mod limits;
 mod objects;
 mod server;
 mod victim;
 
+pub(crate) use limits::limited;
 pub(crate) use victim::main as victim_main;
 
 /// What the planter has to know.
@@ -91,6 +93,27 @@ impl Planted {
                 finding.verdict = Verdict::Closed;
                 finding.evidence = "the victim was not signalled".into();
             }
+        }
+    }
+}
+
+/// Answers, from the host's side, what the probe could not see because control groups are hidden from it: whether the
+/// group that it ran in has limits. The group has to exist still.
+pub fn look_at_limits(group: &Path, findings: &mut [Finding]) {
+    const FILES: [(&str, &str); 4] = [
+        ("memory", "memory.max"),
+        ("swap-space", "memory.swap.max"),
+        ("processor-time", "cpu.max"),
+        ("disk-bandwidth", "io.max"),
+    ];
+    for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::NotApplicable) {
+        let Some((_, file)) = FILES.iter().find(|(channel, _)| *channel == finding.channel) else { continue };
+        match limited(group, file) {
+            Ok(evidence) => (finding.verdict, finding.evidence) = (Verdict::Open, evidence),
+            Err(Shut::Closed { evidence, .. }) => {
+                (finding.verdict, finding.evidence) = (Verdict::Closed, evidence);
+            }
+            Err(Shut::NotApplicable(_)) => {}
         }
     }
 }

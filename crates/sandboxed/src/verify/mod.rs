@@ -84,31 +84,38 @@ pub(crate) fn run(name: &str, probe: Option<&Path>) -> Result<Verification> {
     let probe = program(probe)?;
     let unit = planned.units.first().context("the plan has no unit")?;
     let (user, group) = identity(unit)?;
-    let mut planted = plant::plant(&Options { user, group, program: probe.clone() })?;
-    let targets = serde_json::to_string(planted.targets())?;
-    let report = {
-        let sibling = sibling::Sibling::make(name, &planned, &probe)?;
-        sibling.run(&targets)?
-    };
+    let mut targets = plant::plant(&Options { user, group, program: probe.clone() })?;
+    let limits = &mut targets.targets_mut().limits;
+    limits.tasks = limit(&planned.slice, "TasksMax")?;
+    limits.descriptors = limit(unit, "LimitNOFILE")?;
+    let text = serde_json::to_string(targets.targets())?;
+    let sibling = sibling::Sibling::make(name, &planned, &probe)?;
+    let report = sibling.run(&text)?;
     let mut report: Report = serde_json::from_str(&report).context("the probe's report is damaged")?;
-    planted.confirm(&mut report.findings);
+    plant::look_at_limits(&sibling.group(), &mut report.findings);
+    drop(sibling);
+    targets.confirm(&mut report.findings);
     let kernel = kernel::look(&planned)?;
     let channels = report.findings.into_iter().map(|finding| judge(&planned, finding)).collect();
-    Ok(Verification { sandbox: name.to_owned(), kernel, channels, notes: planted.notes().to_vec() })
+    Ok(Verification { sandbox: name.to_owned(), kernel, channels, notes: targets.notes().to_vec() })
+}
+
+/// A limit of a unit; `None` where it has none.
+fn limit(unit: &str, property: &str) -> Result<Option<u64>> {
+    let value = systemctl::property(unit, property)?;
+    Ok(value.parse().ok().filter(|limit| *limit != u64::MAX))
 }
 
 /// The probe's program.
 fn program(named: Option<&Path>) -> Result<PathBuf> {
-    let path = match named {
-        Some(path) => path.to_owned(),
-        None => {
-            let own = std::env::current_exe().context("where this program is")?;
-            let folder = own.parent().context("where this program is")?;
-            let usual = [folder.join("sandboxed-probe"), folder.join("../lib/sandboxed/sandboxed-probe")];
-            let found = usual.into_iter().find(|path| path.exists());
-            found.context("the probe is not beside this program; --probe says where it is")?
-        }
+    let beside = || -> Result<PathBuf> {
+        let own = std::env::current_exe().context("where this program is")?;
+        let folder = own.parent().context("where this program is")?;
+        let usual = [folder.join("sandboxed-probe"), folder.join("../lib/sandboxed/sandboxed-probe")];
+        let found = usual.into_iter().find(|path| path.exists());
+        found.context("the probe is not beside this program; --probe says where it is")
     };
+    let path = named.map_or_else(beside, |path| Ok(path.to_owned()))?;
     path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
 }
 
@@ -146,9 +153,7 @@ fn judge(planned: &plan::Planned, finding: Finding) -> Judged {
         Some(outcome) => match outcome.status.as_str() {
             "waived" => Promise::Waived(outcome.reason.clone().unwrap_or_default()),
             "weak" => Promise::Weak(outcome.weakness.clone().unwrap_or_default()),
-            _ if !outcome.exceptions.is_empty() && is_real(&finding.channel) => {
-                Promise::Excepted(outcome.exceptions.join(", "))
-            }
+            _ if covers(&outcome.exceptions, &finding) => Promise::Excepted(outcome.exceptions.join(", ")),
             _ => Promise::Kept,
         },
     };
@@ -165,25 +170,34 @@ fn judge(planned: &plan::Planned, finding: Finding) -> Judged {
     Judged { finding, plan: promise, broken, field }
 }
 
-/// Whether a channel aims at something real that a policy may ask for (a daemon's socket, a device, a program) and not
-/// at something planted, which no policy asks for.
-fn is_real(channel: &str) -> bool {
-    const PLANTED: [&str; 12] = [
-        "read-",
-        "write-",
-        "tcp-",
-        "udp-",
-        "abstract-",
-        "port-",
-        "socket-file-",
-        "sysv-",
-        "posix-",
-        "key-",
-        "named-pipe",
-        "terminal-",
-    ];
-    !PLANTED.iter().any(|prefix| channel.starts_with(prefix))
+/// Whether one of the exceptions is about this channel: where it aims at something real that a policy may ask for (a
+/// daemon's socket, a device), any; where at something planted, only a path that it was planted below.
+fn covers(exceptions: &[String], finding: &Finding) -> bool {
+    let mut words = exceptions.iter().flat_map(|exception| exception.split([' ', ',', '`']));
+    if PLANTED.iter().any(|prefix| finding.channel.starts_with(prefix)) {
+        let below = |path: &str| path.len() > 1 && finding.evidence.contains(&format!(" {path}/"));
+        words.any(|word| word.starts_with('/') && below(word.trim_end_matches('/')))
+    } else {
+        !exceptions.is_empty()
+    }
 }
+
+/// How the names of channels begin that aim at something planted.
+const PLANTED: [&str; 13] = [
+    "execute-",
+    "read-",
+    "write-",
+    "tcp-",
+    "udp-",
+    "abstract-",
+    "port-",
+    "socket-file-",
+    "sysv-",
+    "posix-",
+    "key-",
+    "named-pipe",
+    "terminal-",
+];
 
 #[cfg(test)]
 mod tests {

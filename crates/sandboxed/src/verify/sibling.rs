@@ -76,7 +76,8 @@ impl Sibling {
             undo: None,
         };
         let slice = host::unit_text(&planned.slice)?;
-        sibling.write(&sibling.slice.as_str().to_owned(), &slice)?;
+        let own_slice = sibling.slice.clone();
+        sibling.write(own_slice.as_str(), &slice)?;
         let text = host::unit_text(original)?;
         let unit = sibling.text(original, &text, probe)?;
         sibling.write(&sibling.unit.clone(), &unit)?;
@@ -102,6 +103,11 @@ impl Sibling {
             bail!("the probe said nothing: {}", said.trim());
         }
         Ok(report)
+    }
+
+    /// Where the control group of its slice is.
+    pub(super) fn group(&self) -> PathBuf {
+        Path::new("/sys/fs/cgroup").join(name::cgroup_path(&self.slice))
     }
 
     fn write(&mut self, name: &str, text: &str) -> Result<()> {
