@@ -6,6 +6,7 @@
 
 mod fail_closed;
 mod hostile;
+mod lifecycle;
 mod synapse;
 mod upgrade;
 mod verify;
@@ -16,6 +17,14 @@ use sandboxed_cases::harness;
 
 fn main() -> ExitCode {
     harness::run(
-        &[fail_closed::CASES, hostile::CASES, synapse::CASES, upgrade::CASES, verify::CASES].concat(),
+        &[
+            fail_closed::CASES,
+            hostile::CASES,
+            lifecycle::CASES,
+            synapse::CASES,
+            upgrade::CASES,
+            verify::CASES,
+        ]
+        .concat(),
     )
 }

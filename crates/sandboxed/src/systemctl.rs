@@ -35,3 +35,18 @@ pub(crate) fn property(unit: &str, name: &str) -> Result<String> {
 pub(crate) fn is_active(unit: &str) -> Result<bool> {
     Ok(matches!(property(unit, "ActiveState")?.as_str(), "active" | "reloading" | "activating"))
 }
+
+/// Drop-ins of a unit that systemd reads after ours (it sorts them by file name): they may undo what ours says.
+///
+/// # Errors
+/// If systemctl cannot be run.
+pub(crate) fn later_drop_ins(unit: &str) -> Result<Vec<String>> {
+    let paths = property(unit, "DropInPaths")?;
+    let name =
+        |path: &&str| path.rsplit('/').next().is_some_and(|name| name == sandboxed_core::emit::DROP_IN);
+    let later = paths.split_whitespace().skip_while(|path| !name(path)).skip(1);
+    Ok(later.filter(|path| !path.ends_with(REFUSED_DROP_IN)).map(ToOwned::to_owned).collect())
+}
+
+/// The drop-in that keeps a unit from starting once its sandbox is refused.
+pub(crate) const REFUSED_DROP_IN: &str = "zzz-sandboxed-refused.conf";

@@ -134,6 +134,11 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         }
     }
     systemctl::run(&["daemon-reload"])?;
+    for unit in &plan.units {
+        for path in systemctl::later_drop_ins(unit.name.as_str())? {
+            eprintln!("warning: {path} is read after the sandbox's own drop-in and may undo what it says");
+        }
+    }
     // A helper that runs already has loaded the rules of before.
     let helper = format!("sandboxed-{}-filter.service", plan.name);
     let rules_changed = difference.changes.keys().any(|path| path.starts_with("/etc/nftables/"));
@@ -167,7 +172,7 @@ fn replan(plan: &Plan) -> Result<Artifacts> {
 
 fn refusal_files<'a>(name: &str, units: impl Iterator<Item = &'a str>) -> Vec<std::path::PathBuf> {
     let drop_ins = units.map(|unit| {
-        std::path::PathBuf::from(format!("/etc/systemd/system/{unit}.d/zzz-sandboxed-refused.conf"))
+        std::path::PathBuf::from(format!("/etc/systemd/system/{unit}.d/{}", systemctl::REFUSED_DROP_IN))
     });
     drop_ins.chain([installed::refusal(name)]).collect()
 }
@@ -183,7 +188,7 @@ fn refuse(name: &str, reason: &str, options: &Options) -> Result<()> {
     let drop_in = emit::refusal(&refusal.display().to_string(), reason)?;
     let mut files = Artifacts::from([(refusal.display().to_string(), format!("{reason}\n"))]);
     for unit in &units {
-        files.insert(format!("/etc/systemd/system/{unit}.d/zzz-sandboxed-refused.conf"), drop_in.clone());
+        files.insert(format!("/etc/systemd/system/{unit}.d/{}", systemctl::REFUSED_DROP_IN), drop_in.clone());
     }
     output::replace_all(std::path::Path::new("/"), &files)?;
     systemctl::run(&["daemon-reload"])?;

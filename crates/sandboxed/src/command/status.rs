@@ -68,6 +68,9 @@ fn report(name: &str) -> Result<Report> {
     let mut units = Vec::new();
     for unit in installed::units(name)? {
         let state = systemctl::property(&unit, "ActiveState")?;
+        for path in systemctl::later_drop_ins(&unit)? {
+            amiss.push(format!("{path} is read after the sandbox's own drop-in and may undo what it says"));
+        }
         units.push(UnitState { unit, state });
     }
     if let Ok(reason) = std::fs::read_to_string(installed::refusal(name)) {

@@ -1,0 +1,134 @@
+//! What `apply` puts in force, `status` watches, and `remove` takes away without a trace.
+
+use anyhow::{Result, ensure};
+use sandboxed_cases::harness::Case;
+use sandboxed_cases::sandbox;
+use sandboxed_testbed::{Machine, Suite, Tree};
+
+pub(crate) const CASES: &[Case] = &[
+    Case::new("lifecycle::remove_leaves_no_trace", remove_leaves_no_trace),
+    Case::new("lifecycle::status_notices_drift", status_notices_drift),
+    Case::new("lifecycle::refusals_change_nothing", refusals_change_nothing),
+];
+
+const UNIT: &[u8] = b"[Service]\nType=exec\nUser=games\nExecStart=/bin/sleep infinity\n";
+const POLICY: &[u8] = br#"{ "version": 1, "name": "brief", "units": ["brief.service"] }"#;
+
+fn remove_leaves_no_trace(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.check(["systemctl", "start", "brief.service"])?;
+    let before = traces(&machine)?;
+
+    sandbox::apply(&machine, &["--restart", "/root/brief.json"])?;
+    let sandboxed = traces(&machine)?;
+    for sign in ["sandboxed-brief.slice", "table inet sandboxed", "/sandboxed.slice/sandboxed-brief.slice"] {
+        ensure!(sandboxed.contains(sign) && !before.contains(sign), "no {sign} in:\n{sandboxed}");
+    }
+
+    machine.check(["sandboxed", "remove", "brief"])?;
+    machine.check(["systemctl", "is-active", "brief.service"])?;
+    let after = traces(&machine)?;
+    ensure!(after == before, "before:\n{before}\nafter:\n{after}");
+    Ok(())
+}
+
+fn status_notices_drift(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    sandbox::apply(&machine, &["/root/brief.json"])?;
+    machine.check(["systemctl", "start", "brief.service"])?;
+    machine.check(["sandboxed", "status"])?;
+
+    // The machine is sound again after each: what is noticed is this change and no other.
+    let drop_in = "/etc/systemd/system/brief.service.d";
+    let drifts = [
+        (
+            "a changed drop-in",
+            format!(
+                "cp {drop_in}/zz-sandboxed.conf /root && echo PrivateIPC=no >> {drop_in}/zz-sandboxed.conf"
+            ),
+            format!("mv /root/zz-sandboxed.conf {drop_in}"),
+        ),
+        (
+            "a later drop-in",
+            format!("printf '[Service]\\nPrivateUsers=no\\n' > {drop_in}/zzzz.conf"),
+            format!("rm {drop_in}/zzzz.conf"),
+        ),
+        (
+            "a changed unit",
+            "sed -i 's/^User=games/User=daemon/' /etc/systemd/system/brief.service".to_owned(),
+            "sed -i 's/^User=daemon/User=games/' /etc/systemd/system/brief.service".to_owned(),
+        ),
+        (
+            "a lost filter",
+            "nft flush map inet sandboxed services".to_owned(),
+            "systemctl restart sandboxed-brief-filter.service; systemctl start brief.service".to_owned(),
+        ),
+    ];
+    for (what, change, back) in drifts {
+        machine.script(&format!("{change}; systemctl daemon-reload"))?;
+        let status = machine.run(["sandboxed", "status"])?;
+        ensure!(status.status == Some(1), "{what} is not noticed:\n{}{}", status.stdout, status.stderr);
+        machine.script(&format!("{back}; systemctl daemon-reload"))?;
+        machine.check(["sandboxed", "status"])?;
+    }
+    Ok(())
+}
+
+/// Bad input is refused with exit status 2, and what a check refuses with 1; neither changes the machine.
+fn refusals_change_nothing(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let before = traces(&machine)?;
+    let policies = [
+        (2, "not JSON", "{ \"version\": 1, "),
+        (
+            1,
+            "a misspelt option",
+            r#"{ "version": 1, "name": "brief", "units": ["brief.service"], "netwrk": {} }"#,
+        ),
+        (
+            1,
+            "a path with ..",
+            r#"{ "version": 1, "name": "brief", "units": ["brief.service"], "filesystem": { "state": ["/var/../etc"] } }"#,
+        ),
+    ];
+    for (status, what, policy) in policies {
+        machine.write("/root/bad.json", 0o644, policy.as_bytes())?;
+        let outcome = machine.run(["sandboxed", "apply", "/root/bad.json"])?;
+        ensure!(!outcome.success(), "{what} is accepted");
+        ensure!(
+            outcome.status == Some(status),
+            "{what}: exit status {:?}\n{}",
+            outcome.status,
+            outcome.stderr
+        );
+        ensure!(
+            outcome.stderr.contains("bad.json"),
+            "{what}: the message does not say where:\n{}",
+            outcome.stderr
+        );
+        ensure!(traces(&machine)? == before, "{what} changed the machine");
+    }
+    Ok(())
+}
+
+fn prepared(suite: Suite) -> Result<Machine> {
+    let machine = Machine::boot(&Tree::base(suite)?)?;
+    sandbox::install(&machine)?;
+    machine.write("/etc/systemd/system/brief.service", 0o644, UNIT)?;
+    machine.write("/root/brief.json", 0o644, POLICY)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    Ok(machine)
+}
+
+/// Everything of the machine that a sandbox touches: files and their contents, units, control groups and rules.
+fn traces(machine: &Machine) -> Result<String> {
+    machine.script(
+        "find /etc /run/sandboxed /run/systemd/system /var/lib/sandboxed -not -type d 2>/dev/null | sort |
+             xargs --delimiter='\\n' md5sum 2>/dev/null || true
+         find /etc /var/lib /run/sandboxed -type d 2>/dev/null | sort
+         systemctl list-units --all --plain --no-legend 'sandboxed*' | sort
+         systemctl show --property=ControlGroup --property=Slice brief.service
+         find /sys/fs/cgroup -name 'sandboxed*' | sort
+         nft list ruleset",
+    )
+}
