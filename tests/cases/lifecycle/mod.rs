@@ -55,8 +55,8 @@ fn status_notices_drift(suite: Suite) -> Result<()> {
         ),
         (
             "a changed unit",
-            "sed -i 's/^User=games/User=daemon/' /etc/systemd/system/brief.service".to_owned(),
-            "sed -i 's/^User=daemon/User=games/' /etc/systemd/system/brief.service".to_owned(),
+            "sed -i 's/^Type=exec/Type=notify/' /etc/systemd/system/brief.service".to_owned(),
+            "sed -i 's/^Type=notify/Type=exec/' /etc/systemd/system/brief.service".to_owned(),
         ),
         (
             "a lost filter",
@@ -77,19 +77,20 @@ fn status_notices_drift(suite: Suite) -> Result<()> {
 /// Bad input is refused with exit status 2, and what a check refuses with 1; neither changes the machine.
 fn refusals_change_nothing(suite: Suite) -> Result<()> {
     let machine = prepared(suite)?;
+    let elsewhere = b"[Service]\nUser=games\nExecStart=/srv/elsewhere/daemon\n";
+    machine.write("/etc/systemd/system/elsewhere.service", 0o644, elsewhere)?;
+    machine.check(["systemctl", "daemon-reload"])?;
     let before = traces(&machine)?;
+    let policy = |rest: &str| format!(r#"{{ "version": 1, "name": "bad", {rest} }}"#);
     let policies = [
-        (2, "not JSON", "{ \"version\": 1, "),
+        (2, "not JSON", r#"{ "version": 1, "#.to_owned()),
+        (2, "a misspelt option", policy(r#""units": ["brief.service"], "netwrk": {}"#)),
         (
-            1,
-            "a misspelt option",
-            r#"{ "version": 1, "name": "brief", "units": ["brief.service"], "netwrk": {} }"#,
-        ),
-        (
-            1,
+            2,
             "a path with ..",
-            r#"{ "version": 1, "name": "brief", "units": ["brief.service"], "filesystem": { "state": ["/var/../etc"] } }"#,
+            policy(r#""units": ["brief.service"], "filesystem": { "state": ["/var/../etc"] }"#),
         ),
+        (1, "a service whose program would not be there", policy(r#""units": ["elsewhere.service"]"#)),
     ];
     for (status, what, policy) in policies {
         machine.write("/root/bad.json", 0o644, policy.as_bytes())?;
