@@ -7,6 +7,7 @@
 mod fail_closed;
 mod hostile;
 mod lifecycle;
+mod probe;
 mod synapse;
 mod upgrade;
 mod verify;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
             fail_closed::CASES,
             hostile::CASES,
             lifecycle::CASES,
+            probe::CASES,
             synapse::CASES,
             upgrade::CASES,
             verify::CASES,

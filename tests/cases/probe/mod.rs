@@ -1,0 +1,48 @@
+//! `sandboxed verify` tries every channel from inside of Synapse's sandbox while Synapse runs, and finds the plan kept.
+
+use anyhow::{Context, Result, ensure};
+use sandboxed_cases::harness::Case;
+use sandboxed_cases::sandbox;
+use sandboxed_testbed::{Machine, Suite, Tree};
+use serde_json::Value;
+
+pub(crate) const CASES: &[Case] = &[Case::new("probe::plan_is_kept", plan_is_kept)];
+
+/// What the testbed itself can't give: these take control group controllers that the outer machine keeps for itself.
+const NO_CONTROLLERS: [&str; 5] = ["tasks", "memory", "swap-space", "processor-time", "disk-bandwidth"];
+
+/// Promises that are broken as yet. Some take the PID namespace; the others are plans that say too much.
+const STILL_OPEN: [&str; 9] = [
+    "read-usr",
+    "execute-memory-file",
+    "probe-process-ids",
+    "hold-process",
+    "terminal-write",
+    "terminal-list",
+    "journal-native",
+    "journal-stream",
+    "syslog",
+];
+
+fn plan_is_kept(suite: Suite) -> Result<()> {
+    let machine = Machine::boot(&Tree::synapse(suite)?)?;
+    sandbox::install(&machine)?;
+    sandbox::apply(&machine, &["--preset", "synapse"])?;
+    machine.check(["systemctl", "start", "matrix-synapse.service"])?;
+    let verified = machine.run(["sandboxed", "verify", "--json", "synapse"])?;
+    let report: Value = serde_json::from_str(&verified.stdout).with_context(|| verified.stderr.clone())?;
+
+    let facts = report.get("kernel").and_then(Value::as_array).context("no facts in the report")?;
+    let wrong: Vec<_> =
+        facts.iter().filter(|fact| fact.get("as_planned") != Some(&Value::Bool(true))).collect();
+    ensure!(!facts.is_empty() && wrong.is_empty(), "the running service is not as planned: {wrong:#?}");
+
+    let channels = report.get("channels").and_then(Value::as_array).context("no channels in the report")?;
+    ensure!(channels.len() > 100, "only {} channels were tried", channels.len());
+    let broken = channels.iter().filter(|channel| channel.get("broken") == Some(&Value::Bool(true)));
+    let names = broken.filter_map(|channel| channel.get("channel")?.as_str());
+    let unexpected: Vec<_> =
+        names.filter(|name| !NO_CONTROLLERS.contains(name) && !STILL_OPEN.contains(name)).collect();
+    ensure!(unexpected.is_empty(), "open although the plan says that they are closed: {unexpected:#?}");
+    Ok(())
+}
