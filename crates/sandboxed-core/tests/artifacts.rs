@@ -5,6 +5,7 @@
 use sandboxed_core::emit::artifacts;
 use sandboxed_core::preset::PRESETS;
 use sandboxed_core::resolve::{Resolved, Surroundings};
+use sandboxed_core::scalar::HostPath;
 use sandboxed_core::target::Target;
 
 fn emitted(preset: &str, target: &str) -> sandboxed_core::emit::Artifacts {
@@ -26,6 +27,23 @@ fn artifacts_of_presets() {
             insta::assert_snapshot!(format!("{}-{target}", preset.name), text);
         }
     }
+}
+
+/// Where the program itself is on the target, one unit owns the table.
+#[test]
+fn the_table_has_an_owner_where_the_target_has_the_program() {
+    let preset = PRESETS.iter().find(|known| known.name == "synapse").unwrap();
+    let mut target: Target = "debian-13".parse().unwrap();
+    target.programs.insert("sandboxed".to_owned(), HostPath::new("/usr/bin/sandboxed").unwrap());
+    let (plan, _) = Resolved::preset(preset).unwrap().plan(&target, Surroundings::default()).unwrap();
+    let files = artifacts(&[plan]).unwrap();
+    let units =
+        ["systemd/system/sandboxed-filter.service", "systemd/system/sandboxed-synapse-filter.service"];
+    insta::assert_snapshot!(units.map(|unit| files[unit].as_str()).concat());
+    assert!(files["nftables/sandboxed.nft"].contains("flags owner;"));
+    let without = emitted("synapse", "debian-13");
+    assert!(!without.contains_key("systemd/system/sandboxed-filter.service"));
+    assert!(!without["nftables/sandboxed.nft"].contains("owner"));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::output;
 /// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
 const STATE: &str = "/etc/sandboxed";
 
-/// The table that all sandboxes share; it goes with the last of them.
-const SHARED: &str = "/etc/nftables/sandboxed.nft";
+/// The table that all sandboxes share, and the unit that owns it; they go with the last of them.
+const SHARED: [&str; 2] = ["/etc/nftables/sandboxed.nft", "/etc/systemd/system/sandboxed-filter.service"];
 
 /// The files of a sandbox by their absolute paths, with the policy it was planned from.
 pub(crate) fn files(plan: &Plan, artifacts: &Artifacts, policy: &str) -> Artifacts {
@@ -26,8 +26,11 @@ pub(crate) fn files(plan: &Plan, artifacts: &Artifacts, policy: &str) -> Artifac
         .collect();
     files.insert(format!("{STATE}/{}/policy.json", plan.name), policy.to_owned());
     // So that `remove` takes away what this version installed, whatever a later one would.
-    let names: Vec<String> =
-        files.keys().filter(|name| *name != SHARED).map(|name| format!("{name}\n")).collect();
+    let names: Vec<String> = files
+        .keys()
+        .filter(|name| !SHARED.contains(&name.as_str()))
+        .map(|name| format!("{name}\n"))
+        .collect();
     files.insert(format!("{STATE}/{}/files", plan.name), names.concat());
     files
 }
@@ -153,8 +156,7 @@ pub(crate) fn uninstall(name: &str) -> Result<()> {
         remove(&path)?;
     }
     if names()?.is_empty() {
-        remove(Path::new(SHARED))?;
-        for path in REPLAN {
+        for path in SHARED.iter().chain(&REPLAN) {
             remove(Path::new(path))?;
         }
     }

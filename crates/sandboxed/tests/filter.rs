@@ -14,11 +14,14 @@ printf 'add rule inet sandboxed a accept\n' >b.nft
 printf 'add chain inet sandboxed half\nadd rule inet sandboxed nowhere accept\n' >bad.nft
 "$sandboxed" filter load --socket socket a.nft 2>errors && fail "there is no holder yet"
 grep -q 'nobody holds' errors
+# What was left there by somebody who owns nothing is replaced.
+nft 'add table inet sandboxed; add chain inet sandboxed old'
 "$sandboxed" filter hold --socket socket table.nft & holder=$!
 trap 'kill $holder 2>/dev/null || :' EXIT
 tries=0
 until test -S socket; do tries=$((tries + 1)); test $tries -lt 500 || fail "it does not listen"; sleep 0.01; done
-"$sandboxed" filter load --socket socket a.nft b.nft
+nft list chain inet sandboxed old 2>/dev/null && fail "the table is the old one"
+"$sandboxed" filter load --socket socket table.nft a.nft b.nft
 nft list chain inet sandboxed a | grep -q accept
 code=0; "$sandboxed" filter load --socket socket bad.nft 2>errors || code=$?
 test $code = 1 || fail "a bad script got $code"

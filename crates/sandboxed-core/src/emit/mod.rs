@@ -1,5 +1,6 @@
 //! What plans become: files, as they go under /etc.
 
+mod filter;
 mod nft;
 mod report;
 mod unit;
@@ -63,6 +64,10 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
     }
     if let Some(table) = nft::table(plans) {
         files.insert("nftables/sandboxed.nft".to_owned(), table);
+        let filtered = plans.iter().find(|plan| plan.filter.is_some());
+        if let Some(holder) = filtered.map(filter::holder).transpose()?.flatten() {
+            files.insert(format!("systemd/system/{}", filter::HOLDER), holder);
+        }
     }
     files.insert("plan.json".to_owned(), Report::new(plans).to_text());
     Ok(files)

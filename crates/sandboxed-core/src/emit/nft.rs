@@ -2,8 +2,9 @@
 
 use sandboxed_netfilter::filter::Filter as Table;
 use sandboxed_netfilter::name::CgroupPath;
+use sandboxed_netfilter::table::Ownership;
 
-use super::{Artifacts, EmitError};
+use super::{Artifacts, EmitError, filter};
 use crate::plan::Plan;
 
 /// The file with the chains of a sandbox: it names no control group, so it can be checked anywhere.
@@ -23,16 +24,20 @@ pub(super) fn remove_file(plan: &Plan) -> String {
 
 /// The table without any sandbox; `None` where no sandbox has a filter.
 pub(super) fn table(plans: &[Plan]) -> Option<String> {
-    plans.iter().any(|plan| plan.filter.is_some()).then(|| {
+    plans.iter().find(|plan| plan.filter.is_some()).map(|plan| {
+        let ownership = match filter::holder_program(plan) {
+            Some(_) => Ownership::Owned,
+            None => Ownership::Shared,
+        };
         // Whether or not a sandbox on this machine needs it now: a later one must be able to rely on it.
-        let table = Table { inbound: true, ..Table::default() };
+        let table = Table { inbound: true, ownership, ..Table::default() };
         table.load().to_string()
     })
 }
 
 pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {
-    let Some(filter) = &plan.filter else { return Ok(()) };
-    let service = &filter.service;
+    let Some(rules) = &plan.filter else { return Ok(()) };
+    let service = &rules.service;
     let root = service.cgroup().ancestor(1).map_or_else(|| CgroupPath::new("sandboxed.slice"), Ok)?;
     let elements = format!("{}{}", Table::close(&root), service.elements_script());
     for (name, text) in [

@@ -1,31 +1,18 @@
-//! Drop-ins, slices and helper units.
+//! Drop-ins and slices.
 
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
-use sandboxed_systemd::value::{AbsPath, Argument, ExecLine, Prefixes, Value};
+use sandboxed_systemd::value::{AbsPath, ExecLine, Value};
 
-use super::{Artifacts, EmitError, nft};
+use super::{Artifacts, EmitError, filter};
 use crate::plan::{Plan, Setting};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
 pub const DROP_IN: &str = "zz-sandboxed.conf";
 
-/// Units of other packet filters. Ours comes after them, so that what they flush when they start is not ours; ordering
-/// alone starts none of them, and none of them stops ours.
-const FIREWALLS: &[&str] = &[
-    "nftables.service",
-    "firewalld.service",
-    "ufw.service",
-    "firewall.service",
-    "iptables.service",
-    "ip6tables.service",
-    "netfilter-persistent.service",
-    "shorewall.service",
-];
-
 pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {
-    let helper = plan.filter.is_some().then(|| helper_name(plan)).transpose()?;
+    let helper = plan.filter.is_some().then(|| filter::helper_name(plan)).transpose()?;
     for unit in &plan.units {
         let mut text = drop_in(plan, helper.as_ref())?;
         text.set(Section::Service, "Slice", Value::UnitNames(vec![plan.slice.clone()]))?;
@@ -46,7 +33,7 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
     }
     files.insert(format!("systemd/system/{}", plan.slice.as_str()), slice(plan)?.to_string());
     if let Some(helper) = helper {
-        files.insert(format!("systemd/system/{}", helper.as_str()), filter_unit(plan)?.to_string());
+        files.insert(format!("systemd/system/{}", helper.as_str()), filter::helper(plan)?.to_string());
     }
     if let Some(root) = &plan.root {
         // tmpfiles.d(5). The name of a sandbox has no blank and no specifier, so nothing here needs quoting.
@@ -58,16 +45,11 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
     Ok(())
 }
 
-/// `sandboxed-NAME-filter.service`
-pub(crate) fn helper_name(plan: &Plan) -> Result<UnitName, EmitError> {
-    Ok(UnitName::new(&format!("sandboxed-{}-filter.service", plan.name))?)
-}
-
 fn path(unit: &UnitName) -> String {
     format!("systemd/system/{}/{DROP_IN}", unit.drop_in_directory())
 }
 
-fn header(plan: &Plan) -> UnitText {
+pub(super) fn header(plan: &Plan) -> UnitText {
     let mut text = UnitText::new();
     text.comment(&format!(
         "Made by sandboxed {} for the sandbox `{}` on systemd {}.",
@@ -110,40 +92,6 @@ fn slice(plan: &Plan) -> Result<UnitText, EmitError> {
     for setting in plan.slice_settings.iter() {
         write(&mut text, setting)?;
     }
-    Ok(text)
-}
-
-/// The helper that loads the filter before the service starts, and takes it out when the slice goes.
-fn filter_unit(plan: &Plan) -> Result<UnitText, EmitError> {
-    let mut text = header(plan);
-    text.set(
-        Section::Unit,
-        "Description",
-        Value::word(format!("Packet filter of the sandbox {}", plan.name)),
-    )?;
-    // The rules name the slice's control group by its number, which a recreated slice no longer has.
-    for directive in ["Requires", "BindsTo", "After"] {
-        text.set(Section::Unit, directive, Value::UnitNames(vec![plan.slice.clone()]))?;
-    }
-    let firewalls: Result<Vec<UnitName>, _> = FIREWALLS.iter().map(|name| UnitName::new(name)).collect();
-    text.add(Section::Unit, "After", Value::UnitNames(firewalls?))?;
-    text.set(Section::Service, "Type", Value::word("oneshot"))?;
-    text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
-    let nft = plan.target.program("nft").ok_or(EmitError::Program("nft"))?;
-    let nft = AbsPath::new(nft.path())?;
-    let load = |file: String| {
-        let arguments = ["-f".to_owned(), format!("{}/{file}", plan.target.rules.path())];
-        ExecLine::new(nft.clone(), arguments.map(Argument::Literal))
-    };
-    let start =
-        vec![load("sandboxed.nft".to_owned()), load(nft::chains_file(plan)), load(nft::elements_file(plan))];
-    // A reload brings changed rules into the table without a moment in which there are none.
-    text.set(Section::Service, "ExecReload", Value::Exec(start.clone()))?;
-    text.set(Section::Service, "ExecStart", Value::Exec(start))?;
-    // Where the table is gone already there is nothing to take out of it.
-    let stop =
-        load(nft::remove_file(plan)).with_prefixes(Prefixes { ignore_failure: true, ..Prefixes::default() });
-    text.set(Section::Service, "ExecStop", Value::Exec(vec![stop]))?;
     Ok(text)
 }
 

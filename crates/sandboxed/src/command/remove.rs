@@ -20,6 +20,9 @@ pub(crate) struct Options {
     no_restart: bool,
 }
 
+/// The unit that owns the table.
+const HOLDER: &str = "sandboxed-filter.service";
+
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for name in &options.names {
         let units = installed::units(name)?;
@@ -54,7 +57,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     if !options.no_restart && installed::names()?.is_empty() {
-        // Our table has nothing in it any more. Where nft is gone, so is the table.
+        // Our table has nothing in it any more. Where it has an owner it goes with that; where nft is gone, so is the table.
+        if systemctl::is_active(HOLDER)? {
+            systemctl::run(&["stop", HOLDER])?;
+        }
         let _ = std::process::Command::new("nft")
             .args(["delete", "table", "inet", "sandboxed"])
             .stderr(std::process::Stdio::null())

@@ -18,6 +18,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use sandboxed_netfilter::{filter::names, script::Script};
 
 use super::nft::{Loaded, Nft};
 
@@ -36,7 +37,9 @@ pub(super) fn run(program: &Path, table: &Path, socket: &Path) -> Result<ExitCod
         process::exit(1);
     });
     let text = fs::read_to_string(table).with_context(|| format!("can't read {}", table.display()))?;
-    if let Loaded::No(reason) = nft.load(&text)? {
+    // One that somebody else left there without an owner can't be taken over, only replaced.
+    let replaced = format!("{}{text}", Script::delete(&names::table()));
+    if let Loaded::No(reason) = nft.load(&replaced)? {
         bail!("the table was refused: {reason}");
     }
     let listener = listen(socket)?;

@@ -1,0 +1,116 @@
+//! The units that load the packet filter.
+//!
+//! Where the target says where this program is, one resident unit owns the table of all sandboxes: nobody else can flush or
+//! delete it, and when it ends, the helpers and with them the services end. Elsewhere the helpers load the rules themselves.
+
+use sandboxed_systemd::directive::Section;
+use sandboxed_systemd::name::UnitName;
+use sandboxed_systemd::unit::UnitText;
+use sandboxed_systemd::value::{AbsPath, Argument, Directory, ExecLine, Prefixes, Value};
+
+use super::{EmitError, nft, unit::header};
+use crate::plan::Plan;
+
+/// The unit that owns the table.
+pub(super) const HOLDER: &str = "sandboxed-filter.service";
+
+/// Units of other packet filters. Ours comes after them, so that what they flush when they start is not ours; ordering
+/// alone starts none of them, and none of them stops ours.
+const FIREWALLS: &[&str] = &[
+    "nftables.service",
+    "firewalld.service",
+    "ufw.service",
+    "firewall.service",
+    "iptables.service",
+    "ip6tables.service",
+    "netfilter-persistent.service",
+    "shorewall.service",
+];
+
+/// `sandboxed-NAME-filter.service`
+pub(super) fn helper_name(plan: &Plan) -> Result<UnitName, EmitError> {
+    Ok(UnitName::new(&format!("sandboxed-{}-filter.service", plan.name))?)
+}
+
+/// The program that owns the table, where there is to be one.
+pub(super) fn holder_program(plan: &Plan) -> Option<String> {
+    // Owned tables came before `socket cgroupv2`, which every plan with a filter relies on, so any kernel has them here.
+    Some(plan.target.program("sandboxed")?.path().to_owned())
+}
+
+/// A program with its arguments.
+fn line(program: &str, arguments: impl IntoIterator<Item = String>) -> Result<ExecLine, EmitError> {
+    Ok(ExecLine::new(AbsPath::new(program)?, arguments.into_iter().map(Argument::Literal)))
+}
+
+fn nft_program(plan: &Plan) -> Result<String, EmitError> {
+    Ok(plan.target.program("nft").ok_or(EmitError::Program("nft"))?.path().to_owned())
+}
+
+/// The commands that load files in this order.
+fn load(plan: &Plan, files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
+    let paths = files.iter().map(|file| format!("{}/{file}", plan.target.rules.path()));
+    if let Some(holder) = holder_program(plan) {
+        let words = ["filter", "load"].map(str::to_owned).into_iter();
+        return Ok(vec![line(&holder, words.chain(paths))?]);
+    }
+    let nft = nft_program(plan)?;
+    paths.map(|path| line(&nft, ["-f".to_owned(), path])).collect()
+}
+
+/// The helper that loads the filter before the service starts, and takes it out when the slice goes.
+pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
+    let mut text = header(plan);
+    text.set(
+        Section::Unit,
+        "Description",
+        Value::word(format!("Packet filter of the sandbox {}", plan.name)),
+    )?;
+    // The rules name the slice's control group by its number, which a recreated slice no longer has.
+    let mut needed = vec![plan.slice.clone()];
+    if holder_program(plan).is_some() {
+        needed.push(UnitName::new(HOLDER)?);
+    }
+    for directive in ["Requires", "BindsTo", "After"] {
+        text.set(Section::Unit, directive, Value::UnitNames(needed.clone()))?;
+    }
+    text.add(Section::Unit, "After", Value::UnitNames(firewalls()?))?;
+    text.set(Section::Service, "Type", Value::word("oneshot"))?;
+    text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
+    let start = load(plan, &["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)])?;
+    // A reload brings changed rules into the table without a moment in which there are none.
+    text.set(Section::Service, "ExecReload", Value::Exec(start.clone()))?;
+    text.set(Section::Service, "ExecStart", Value::Exec(start))?;
+    // Where the table is gone already there is nothing to take out of it.
+    let ignoring = Prefixes { ignore_failure: true, ..Prefixes::default() };
+    let stop = load(plan, &[nft::remove_file(plan)])?;
+    let stop = stop.into_iter().map(|line| line.with_prefixes(ignoring.clone())).collect();
+    text.set(Section::Service, "ExecStop", Value::Exec(stop))?;
+    Ok(text)
+}
+
+/// The unit that owns the table, where there is to be one. It is the same for all sandboxes of a machine.
+pub(super) fn holder(plan: &Plan) -> Result<Option<String>, EmitError> {
+    let Some(program) = holder_program(plan) else { return Ok(None) };
+    let mut text = UnitText::new();
+    text.comment("Made by sandboxed: owns the packet filter's table for as long as it runs.");
+    text.set(Section::Unit, "Description", Value::word("Packet filter of all sandboxes"))?;
+    text.set(Section::Unit, "After", Value::UnitNames(firewalls()?))?;
+    text.set(Section::Service, "Type", Value::word("notify"))?;
+    let table = format!("{}/sandboxed.nft", plan.target.rules.path());
+    let arguments = ["filter".to_owned(), "hold".to_owned(), "--nft".to_owned(), nft_program(plan)?, table];
+    text.set(Section::Service, "ExecStart", Value::Exec(vec![line(&program, arguments)?]))?;
+    text.set(
+        Section::Service,
+        "RuntimeDirectory",
+        Value::Directories(vec![Directory::new("sandboxed-filter")?]),
+    )?;
+    text.set(Section::Service, "RuntimeDirectoryMode", Value::Mode(0o700))?;
+    // Its end is the end of all sandboxed services.
+    text.set(Section::Service, "OOMScoreAdjust", Value::Signed(-1000))?;
+    Ok(Some(text.to_string()))
+}
+
+fn firewalls() -> Result<Vec<UnitName>, EmitError> {
+    Ok(FIREWALLS.iter().map(|name| UnitName::new(name)).collect::<Result<_, _>>()?)
+}
