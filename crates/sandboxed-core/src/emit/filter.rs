@@ -84,7 +84,7 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     // Where the table is gone already there is nothing to take out of it.
     let ignoring = Prefixes { ignore_failure: true, ..Prefixes::default() };
     let stop = load(plan, &[nft::remove_file(plan)])?;
-    let stop = stop.into_iter().map(|line| line.with_prefixes(ignoring.clone())).collect();
+    let stop = stop.into_iter().map(|line| line.with_prefixes(ignoring)).collect();
     text.set(Section::Service, "ExecStop", Value::Exec(stop))?;
     Ok(text)
 }
