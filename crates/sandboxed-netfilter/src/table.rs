@@ -63,10 +63,10 @@ pub enum Ownership {
     /// Whoever may change any rules.
     #[default]
     Shared,
-    /// Its owner alone; when the owner ends, the table is gone (`flags owner`: Linux 5.12, nft 0.9.9).
+    /// Its owner alone; when the owner ends, the table is gone (`flags owner`: Linux 5.12).
     Owned,
     /// Its owner alone; when the owner ends, the table stays in force and is open to everyone until another process
-    /// adopts it by loading it in the same way (`flags owner, persist`: Linux 6.9, nft 1.1.0).
+    /// adopts it by loading it in the same way (`flags owner, persist`: nft 1.1.3 has it and 1.0.6 has not; docs/netfilter.md).
     Persistent,
 }
 
