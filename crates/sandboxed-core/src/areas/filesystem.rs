@@ -348,9 +348,12 @@ impl Filesystem {
     }
 
     fn devices(&self, planner: &mut Planner<'_>) {
+        // PrivateDevices= shows the host's terminals: whoever has `mesg y` could be written to.
+        let terminals = || tmpfs(&["/dev/pts"], &["ro", "mode=0755", "nosuid", "noexec"]);
         if self.devices.is_empty() {
             guarantee(&DEVICES_HIDDEN)
                 .by(Mechanism::service("PrivateDevices", Value::Bool(true))
+                    .and("TemporaryFileSystem", terminals())
                     .and("DevicePolicy", Value::word("closed"))
                     .and("DeviceAllow", None))
                 .keep(planner);
@@ -358,6 +361,7 @@ impl Filesystem {
         }
         let binds = self.devices.iter().filter_map(bind).collect();
         let mechanism = Mechanism::service("PrivateDevices", Value::Bool(true))
+            .and("TemporaryFileSystem", terminals())
             .and("DevicePolicy", Value::word("closed"))
             .and("BindPaths", Value::Binds(binds))
             .and("DeviceAllow", Value::Devices(self.devices.iter().map(device).collect()));

@@ -65,13 +65,16 @@ impl Ipc {
         };
         guarantee(&MESSAGE_BUS_CLOSED).by(bus).keep(planner);
         let hidden = Mechanism::named("its sockets are not bound into the service's root");
+        // Since 257 systemd binds them by itself into a root of the service's own.
+        let unbound = Mechanism::service("BindLogSockets", Value::Bool(false));
         let journal = if self.journal {
             hidden
                 .and("BindPaths", binds(JOURNAL))
                 .summary("nothing")
                 .leaves_open("the policy lets the service write any entry to the journal")
         } else {
-            hidden
+            guarantee(&JOURNAL_UNFORGED).by(unbound).or(hidden).keep(planner);
+            return;
         };
         guarantee(&JOURNAL_UNFORGED).by(journal).keep(planner);
     }

@@ -48,6 +48,10 @@ impl Default for Syscalls {
                 "process_madvise",
                 "kcmp",
                 "pidfd_getfd",
+                "pidfd_open",
+                "pidfd_send_signal",
+                // A file that no mount option covers: written, then executed.
+                "memfd_create",
                 "userfaultfd",
                 "perf_event_open",
                 "bpf",
