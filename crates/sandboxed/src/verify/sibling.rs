@@ -2,9 +2,8 @@
 //! slice of its own, so that what the probe uses up is not the service's.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sandboxed_systemd::directive::{self, Section};
@@ -55,8 +54,8 @@ pub(super) struct Sibling {
     slice: UnitName,
     folder: PathBuf,
     files: Vec<PathBuf>,
-    /// The rules that lead from the slice to the service's chains, to be undone.
-    undo: Option<(String, String)>,
+    /// What takes the rules that lead from the slice to the service's chains out again, and the command that loads it.
+    undo: Option<(ExecCommand, String)>,
 }
 
 impl Sibling {
@@ -168,9 +167,9 @@ impl Sibling {
         let commands = parsed.commands(Section::Service, "ExecStart")?;
         let elements = commands.iter().find_map(|command| {
             let file = command.arguments.iter().find(|argument| argument.ends_with("-elements.nft"))?;
-            Some((command.program.clone(), file.clone()))
+            Some((command.clone(), file.clone()))
         });
-        let (nft, file) = elements.with_context(|| format!("{helper} loads no elements"))?;
+        let (loader, file) = elements.with_context(|| format!("{helper} loads no elements"))?;
         let own = name::cgroup_path(&self.slice);
         let for_us = |file: &str| -> Result<String> {
             let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
@@ -183,8 +182,24 @@ impl Sibling {
         };
         let add = for_us(&file)?;
         let undo = for_us(&file.replace("-elements.nft", "-remove.nft"))?;
-        load(&nft, &add)?;
-        self.undo = Some((nft, undo));
+        self.load(&loader, &add)?;
+        self.undo = Some((loader, undo));
+        Ok(())
+    }
+
+    /// Loads rules the way the service's helper does: with nft, or through the process that owns the table.
+    fn load(&self, loader: &ExecCommand, rules: &str) -> Result<()> {
+        let file = self.folder.join("rules.nft");
+        fs::write(&file, rules)?;
+        let options = loader.arguments.iter().take_while(|argument| !argument.ends_with(".nft"));
+        let output = Command::new(&loader.program)
+            .args(options)
+            .arg(&file)
+            .output()
+            .with_context(|| format!("cannot run {}", loader.program))?;
+        if !output.status.success() {
+            bail!("{}: {}", loader.program, String::from_utf8_lossy(&output.stderr).trim());
+        }
         Ok(())
     }
 }
@@ -193,8 +208,8 @@ impl Drop for Sibling {
     fn drop(&mut self) {
         // All of it is tried, whatever fails.
         let _ = systemctl::run(&["stop", &self.unit]);
-        if let Some((nft, undo)) = &self.undo {
-            let _ = load(nft, undo);
+        if let Some((loader, undo)) = &self.undo {
+            let _ = self.load(loader, undo);
         }
         let _ = systemctl::run(&["stop", self.slice.as_str()]);
         for file in &self.files {
@@ -204,21 +219,6 @@ impl Drop for Sibling {
         let _ = systemctl::run(&["daemon-reload"]);
         let _ = systemctl::run(&["reset-failed", &self.unit]);
     }
-}
-
-fn load(nft: &str, rules: &str) -> Result<()> {
-    let mut child = Command::new(nft)
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot run {nft}"))?;
-    child.stdin.take().context("no pipe")?.write_all(rules.as_bytes())?;
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        bail!("nft: {}", String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(())
 }
 
 fn belongs_to_sandbox(directive: &str) -> bool {
