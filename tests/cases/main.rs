@@ -6,6 +6,7 @@
 
 mod fail_closed;
 mod hostile;
+mod launcher;
 mod lifecycle;
 mod probe;
 mod synapse;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         &[
             fail_closed::CASES,
             hostile::CASES,
+            launcher::CASES,
             lifecycle::CASES,
             probe::CASES,
             synapse::CASES,

@@ -11,6 +11,7 @@ mod examine;
 pub mod filter;
 pub mod guarantee;
 pub mod json;
+pub mod launch;
 mod number;
 pub mod plan;
 pub mod planner;

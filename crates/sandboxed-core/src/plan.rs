@@ -131,6 +131,22 @@ impl Settings {
         self.0.push(setting);
     }
 
+    /// Lets `calls` through the system call filter, and namespaces of these `kinds` through their restriction, where the
+    /// settings have them.
+    pub(crate) fn allow(&mut self, calls: &[&str], kinds: &[&str]) {
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        for setting in &mut self.0 {
+            match (setting.name, &mut setting.value) {
+                ("SystemCallFilter", Some(Value::Filter { except, .. })) => union(except, owned(calls)),
+                ("RestrictNamespaces", Some(Value::Allow(have))) => union(have, owned(kinds)),
+                ("RestrictNamespaces", value @ Some(Value::Bool(true))) => {
+                    *value = Some(Value::Allow(owned(kinds)));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Adds a setting. A list that is there already is lengthened; a scalar stays, and has to be the same.
     pub(crate) fn add(&mut self, setting: Setting) {
         let known =

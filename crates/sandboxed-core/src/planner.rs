@@ -7,6 +7,7 @@ use sandboxed_systemd::value::{AbsPath, Value};
 
 use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
+use crate::launch::Launcher;
 use crate::plan::{Outcome, Plan, Setting, Status};
 use crate::policy::Policy;
 use crate::scalar::HostPath;
@@ -46,6 +47,8 @@ pub struct Planner<'a> {
     pub base: &'a [Unit],
     /// The store paths that make up the root, on NixOS.
     pub closure: Option<&'a [HostPath]>,
+    /// The launcher, or why there is none.
+    pub launcher: Result<Launcher, String>,
     /// The plan so far.
     pub plan: Plan,
     /// What was found so far.
@@ -77,12 +80,25 @@ pub(crate) struct Mechanism {
     kernel: Option<Kernel>,
     unless: Option<String>,
     weakness: Option<String>,
+    launch: Vec<String>,
 }
 
 impl Mechanism {
     /// A mechanism that needs no directive of its own, or has those that other guarantees have set.
     pub(crate) fn named(summary: impl Into<String>) -> Self {
-        Self { summary: summary.into(), settings: Vec::new(), kernel: None, unless: None, weakness: None }
+        Self {
+            summary: summary.into(),
+            settings: Vec::new(),
+            kernel: None,
+            unless: None,
+            weakness: None,
+            launch: Vec::new(),
+        }
+    }
+
+    /// An option of `sandboxed-launch`, which then starts the unit's commands (`docs/launcher.md`).
+    pub(crate) fn launcher(option: impl Into<String>, summary: &str) -> Self {
+        Self { launch: vec![option.into()], ..Self::named(format!("{summary}, by sandboxed-launch")) }
     }
 
     /// A directive of the service; `None` empties a list.
@@ -138,8 +154,12 @@ impl Mechanism {
     }
 
     /// Why the target does not have it, if it does not.
-    fn missing(&self, target: &Target) -> Option<String> {
+    fn missing(&self, planner: &Planner<'_>) -> Option<String> {
+        let target = planner.target;
         if let Some(reason) = &self.unless {
+            return Some(reason.clone());
+        }
+        if let (false, Err(reason)) = (self.launch.is_empty(), &planner.launcher) {
             return Some(reason.clone());
         }
         if let Some(kernel) = self.kernel.filter(|kernel| *kernel > target.kernel) {
@@ -208,11 +228,14 @@ impl Choice {
         }
         let mut missing = Vec::new();
         for mechanism in self.mechanisms {
-            if let Some(reason) = mechanism.missing(planner.target) {
+            if let Some(reason) = mechanism.missing(planner) {
                 missing.push(reason);
                 continue;
             }
             let mechanism_text = mechanism.describe();
+            if let Ok(launcher) = &mut planner.launcher {
+                launcher.ask(mechanism.launch, guarantee);
+            }
             let mut directives = BTreeMap::new();
             for setting in mechanism.settings {
                 directives.insert(setting.name, shown(&setting));

@@ -8,6 +8,7 @@ use crate::areas;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Kind, Severity, nearest};
 use crate::document::{Node, Part};
+use crate::launch::{self, Launcher};
 use crate::plan::Plan;
 use crate::planner::{Finding, Planner};
 use crate::policy::Policy;
@@ -109,10 +110,12 @@ impl Resolved {
             target,
             base: surroundings.units,
             closure: surroundings.closure,
+            launcher: Launcher::find(&self.policy, target, surroundings.units),
             plan: Plan::new(self, target, slice, units, sockets),
             findings,
         };
         areas::plan(&mut planner);
+        launch::finish(&mut planner);
         let refused = planner.findings.iter().any(|finding| finding.kind.severity() == Severity::Error);
         if refused { Err(planner.findings) } else { Ok((planner.plan, planner.findings)) }
     }

@@ -128,6 +128,11 @@ impl Unit {
             && self.scalar("User").is_none_or(|user| matches!(user, "root" | "0"))
     }
 
+    /// All command lines in force, directive by directive.
+    pub(crate) fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
     /// The programs of all of its commands, as the unit has them.
     pub(crate) fn programs(&self) -> impl Iterator<Item = &str> {
         self.commands.iter().map(|command| command.line.program.as_str())

@@ -166,14 +166,14 @@ fn attach(tree: &OwnedFd, point: &Path) -> Result<(), Failure> {
 /// A mount of a file that has been deleted (systemd-nspawn covers a container's boot id by one) cannot be attached
 /// anywhere else: a copy of its text takes its place.
 fn replica(point: &Path) -> rustix::io::Result<OwnedFd> {
-    let mode = fs::stat(point)?.st_mode & 0o444;
+    let readable = fs::stat(point)?.st_mode & 0o444;
     // What the service may not read, it may not read in the copy.
     let text = std::fs::read(point).unwrap_or_default();
     let made = room::make(&Path::new(PROC).join("cover"), |path| {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let file = fs::open(path, flags, Mode::from_raw_mode(0o600))?;
         rustix::io::write(&file, &text)?;
-        fs::fchmod(&file, Mode::from_raw_mode(mode))
+        fs::fchmod(&file, Mode::from_raw_mode(readable))
     })?;
     Ok(made.tree)
 }

@@ -28,9 +28,6 @@ const FILES: [&str; 10] = [
     "/var/tmp/victim",
 ];
 
-/// What the sandbox does not keep a service of the same user from yet: that takes a PID namespace and Landlock.
-const STILL_OPEN: [&str; 2] = ["connect to an abstract socket", "signal another process"];
-
 /// A program that makes whoever runs it root, and one that brings a capability.
 const PRIVILEGED_PROGRAMS: &str = "
 install -m 4755 /usr/bin/id /usr/local/bin/id-as-root
@@ -66,7 +63,7 @@ fn sandboxed(suite: Suite) -> Result<()> {
     let attempts = attack(&machine)?;
     let succeeded = attempts.iter().filter(|(_, obstacle)| obstacle.is_null()).map(|(name, _)| name.as_str());
     let succeeded: Vec<_> = succeeded.collect();
-    ensure!(succeeded == STILL_OPEN, "in the sandbox these succeed: {succeeded:#?}");
+    ensure!(succeeded.is_empty(), "in the sandbox these succeed: {succeeded:#?}");
     for file in FILES {
         ensure!(machine.read(file)? == SECRET, "{file} was written");
     }

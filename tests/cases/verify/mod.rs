@@ -35,11 +35,14 @@ fn clean(suite: Suite) -> Result<()> {
     Ok(())
 }
 
-/// What is left open by systemd's own reckoning: 9 for the plain unit, 1.4 for a careful one written by hand.
+/// What is left open by systemd's own reckoning: 9 for the plain unit, 1.4 for a careful one written by hand. What the
+/// launcher closes is not in the unit, so systemd cannot reckon with it: it is told not to use it.
 fn tight(suite: Suite) -> Result<()> {
     let machine = Machine::boot(&Tree::synapse(suite)?)?;
     sandbox::install(&machine)?;
-    sandbox::apply(&machine, &["--preset", "synapse"])?;
+    let policy = br#"{ "version": 1, "preset": "synapse", "processes": { "namespace": false } }"#;
+    machine.write("/etc/sandboxed/synapse.json", 0o644, policy)?;
+    sandbox::apply(&machine, &["/etc/sandboxed/synapse.json"])?;
     let sandboxed = exposure(&machine)?;
     ensure!(sandboxed <= 1.4, "systemd-analyze security finds an exposure of {sandboxed}");
     Ok(())

@@ -389,7 +389,11 @@ impl Network {
         } else {
             Mechanism::named("the service can make no unix socket")
         };
-        guarantee(&ABSTRACT_SOCKETS_CLOSED).by(mechanism).keep(planner);
+        let scope = Mechanism::launcher("--scope=abstract-unix-socket", "a Landlock domain")
+            .since_kernel(Kernel::new(6, 12))
+            .leaves_open("the name of an abstract socket that nobody has taken can be taken")
+            .unless((!unix).then(|| "there is no need".to_owned()));
+        guarantee(&ABSTRACT_SOCKETS_CLOSED).by(scope).or(mechanism).keep(planner);
     }
 }
 

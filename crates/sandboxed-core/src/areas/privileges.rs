@@ -216,7 +216,9 @@ impl Privileges {
         let outside = (!self.capabilities.is_empty())
             .then(|| "the policy gives capabilities, which a user namespace would make worthless".to_owned());
         guarantee(&USERS_MAPPED)
-            .by(Mechanism::service("PrivateUsers", Value::Bool(true)).unless(outside))
+            .by(Mechanism::launcher("--user-namespace", "a user namespace in which no other user exists")
+                .unless(outside.clone()))
+            .or(Mechanism::service("PrivateUsers", Value::Bool(true)).unless(outside))
             .keep(planner);
         guarantee(&NO_SETUID_FILES)
             .by(Mechanism::service("RestrictSUIDSGID", Value::Bool(true)))

@@ -16,6 +16,10 @@ use crate::planner::{Mechanism, Planner, guarantee};
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(title = "Processes")]
 pub struct Processes {
+    /// Give the service a PID namespace of its own, by starting it with `sandboxed-launch` where the target says that it
+    /// is installed. Without it other users' processes are hidden, but not those of the service's own user.
+    #[schemars(title = "Own processes", extend("x-guarantee" = "processes-hidden"))]
+    pub namespace: bool,
     /// What the service may see of /proc beside the processes.
     #[schemars(title = "Visible part of /proc", extend("x-guarantee" = "kernel-information-hidden"))]
     pub proc: Proc,
@@ -33,7 +37,7 @@ pub enum Proc {
 
 impl Default for Processes {
     fn default() -> Self {
-        Self { proc: Proc::Pid }
+        Self { namespace: true, proc: Proc::Pid }
     }
 }
 
@@ -57,11 +61,14 @@ impl Processes {
             .iter()
             .any(|capability| capability.name() == "CAP_SYS_PTRACE")
             .then(|| "the policy gives CAP_SYS_PTRACE, which sees every process".to_owned());
+        let namespace = || Mechanism::launcher("--pid-namespace", "a PID namespace of its own");
         guarantee(&PROCESSES_HIDDEN)
-            .by(Mechanism::service("ProtectProc", Value::word("invisible")).unless(powerful))
+            .by(namespace().and("ProtectProc", Value::word("invisible")).unless(powerful.clone()))
+            .or(Mechanism::service("ProtectProc", Value::word("invisible")).unless(powerful))
             .keep(planner);
         guarantee(&PROCESSES_UNTOUCHED)
-            .by(Mechanism::service("PrivateUsers", Value::Bool(true))
+            .by(namespace())
+            .or(Mechanism::service("PrivateUsers", Value::Bool(true))
                 .summary("a user namespace in which no other user exists")
                 .leaves_open("processes of the same user outside of the service can be signalled by number"))
             .keep(planner);
