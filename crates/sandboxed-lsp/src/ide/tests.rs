@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
+use proptest::prelude::*;
 use sandboxed_core::target::Target;
 
 use super::{Action, Analysis, Language};
@@ -797,7 +798,7 @@ fn options_of_the_module_are_the_modules() {
 }
 
 /// Pieces that documents are made of, in any order.
-fn pieces() -> impl proptest::strategy::Strategy<Value = String> {
+fn pieces() -> impl Strategy<Value = String> {
     let pieces = [
         "{",
         "}",
@@ -848,11 +849,10 @@ fn pieces() -> impl proptest::strategy::Strategy<Value = String> {
         "\\",
         "'",
     ];
-    use proptest::prelude::*;
     prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.join(" "))
 }
 
-proptest::proptest! {
+proptest! {
     /// The same as `fuzz/fuzz_targets/editor.rs`: every question, of text that nobody would write.
     #[test]
     fn every_question_has_an_answer(text in pieces(), place in 0usize..400, tight: bool) {
