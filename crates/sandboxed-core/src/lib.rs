@@ -17,6 +17,7 @@ pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod preset;
+pub mod reference;
 pub mod resolve;
 pub mod scalar;
 pub mod schema;

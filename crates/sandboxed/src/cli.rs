@@ -35,7 +35,11 @@ enum Command {
     /// List the presets: shipped policies for known services.
     Presets,
     /// Print the JSON Schema of policies.
-    Schema,
+    Schema {
+        /// The reference of all options instead, for people.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -97,7 +101,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Verify(options) => command::verify::run(&options),
         Command::Channels(options) => command::channels::run(&options),
         Command::Presets => Ok(command::presets::run()),
-        Command::Schema => Ok(command::schema::run()),
+        Command::Schema { markdown } => Ok(command::schema::run(markdown)),
         Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),
         Command::Man { out } => command::man::run(&out, Cli::command()),
     };
