@@ -38,7 +38,7 @@ rustPlatform.buildRustPackage {
 
   nativeBuildInputs = [ installShellFiles ];
   postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-    $out/bin/sandboxed man manual
+    $out/bin/sandboxed man --out manual
     installManPage manual/*
     installShellCompletion --cmd sandboxed \
       --bash <($out/bin/sandboxed completions bash) \

@@ -34,8 +34,10 @@ runCommand "sandboxes"
     policies = builtins.mapAttrs (_: sandbox: sandbox.policy) sandboxes;
     packaged = joined "packaged";
     texts = joined "texts";
+    # The launcher, which becomes the service's init, is the one program of ours that runs inside.
     exportReferencesGraph = lib.mapAttrs' (
-      name: sandbox: lib.nameValuePair "closure-${name}" (sandbox.roots ++ policyRoot sandbox.policy)
+      name: sandbox:
+      lib.nameValuePair "closure-${name}" (sandbox.roots ++ policyRoot sandbox.policy ++ [ sandboxed ])
     ) sandboxes;
   }
   ''

@@ -27,13 +27,14 @@ if build one; then
   expect slice test -e "$scratch/one/sandboxed-synapse.slice"
   expect filter-helper test -e "$scratch/one/sandboxed-synapse-filter.service"
   expect service-needs-its-filter has $drop_in '^BindsTo=sandboxed-synapse-filter.service'
-  expect programs-are-in-the-store has one/sandboxed-synapse-filter.service '^ExecStart=/nix/store/[^ ]*/bin/nft -f /nix/store/'
+  expect programs-are-in-the-store has one/sandboxed-synapse-filter.service '^ExecStart=/nix/store/[^ ]*/bin/(nft|sandboxed) '
   expect store-is-not-bound-as-a-whole lacks $drop_in '^Bind(ReadOnly)?Paths=(.* )?/nix/store( |:|$)'
   expect no-path-of-the-distribution lacks $drop_in '^[A-Za-z]*=(.* )?-?/(usr|lib|bin)( |/|$)'
 
-  # The closure of the unit's own derivation, which Nix knows without us, against what the drop-in shows.
+  # The closures of the unit's own derivation and of the launcher, which Nix knows without us, against what is shown.
+  launcher=$(grep -oE '/nix/store/[^/]+-sandboxed' "$scratch/$drop_in" | sort -u)
   unit=$(readlink -f "$scratch/one/matrix-synapse.service")
-  nix-store --query --requisites "${unit%/matrix-synapse.service}" | sort > "$scratch/closure"
+  nix-store --query --requisites "${unit%/matrix-synapse.service}" $launcher | sort -u > "$scratch/closure"
   grep -oE '/nix/store/[a-z0-9]{32}-[^ :/]+' "$scratch/$drop_in" | sort -u > "$scratch/visible"
   expect exactly-the-closure-is-visible diff "$scratch/closure" "$scratch/visible"
 
