@@ -58,6 +58,7 @@ in
     systemd.tmpfiles.packages = [ sandboxes ];
     # What was planned, for `sandboxed explain` and `sandboxed verify` on the host.
     environment.etc."sandboxed/plan.json".source = "${sandboxes}/lib/plan.json";
+    environment.etc."sandboxed/nftables".source = "${sandboxes}/lib/nftables";
     environment.systemPackages = [ config.programs.sandboxed.package ];
   };
 }

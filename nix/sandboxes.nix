@@ -42,7 +42,7 @@ runCommand "sandboxes"
   }
   ''
     mkdir policies units closures
-    jq --arg rules "$out/lib/nftables" '. + { rules: $rules }' <<< "$target" > target.json
+    printf '%s' "$target" > target.json
     for name in "''${!policies[@]}"; do
       printf '%s' "''${policies[$name]}" > "policies/$name.json"
       jq -r --arg key "closure-$name" '.[$key][].path' "$NIX_ATTRS_JSON_FILE" | sort -u > "closures/$name"
@@ -64,6 +64,14 @@ runCommand "sandboxes"
     done
 
     sandboxed build --quiet policies/*.json --target target.json --unit-text units --closure closures --out "$out/lib"
+
+    # A helper names its rules by a path that stays; what they say is what a switch restarts it for, and no other one.
+    for name in "''${!policies[@]}"; do
+      helper="$out/lib/systemd/system/sandboxed-$name-filter.service"
+      if [ -e "$helper" ]; then
+        printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$(cat "$out/lib/nftables/sandboxed-$name"{,-elements,-remove}.nft | sha256sum | cut -d ' ' -f 1)" >> "$helper"
+      fi
+    done
 
     # The rules name no control group, so the kernel can judge them here; it lets those who own a network namespace ask.
     if unshare --map-root-user --net true 2> /dev/null; then

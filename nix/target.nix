@@ -19,6 +19,8 @@ in
   netfilter = "nftables";
   # In a container the store is mounted by its host, of which nothing is known here.
   readOnlyStore = !config.boot.isContainer && (if config.boot ? nixStoreMountOpts then lib.elem "ro" config.boot.nixStoreMountOpts else config.boot.readOnlyNixStore);
+  # Not a path of the store: a change of one policy would change the helpers of all sandboxes, and restart their services.
+  rules = "/etc/sandboxed/nftables";
   # Where NixOS keeps what our units run.
   programs = {
     nft = "${pkgs.nftables}/bin/nft";
