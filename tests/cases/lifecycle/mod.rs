@@ -58,6 +58,13 @@ fn status_notices_drift(suite: Suite) -> Result<()> {
             "sed -i 's/^Type=exec/Type=notify/' /etc/systemd/system/brief.service".to_owned(),
             "sed -i 's/^Type=notify/Type=exec/' /etc/systemd/system/brief.service".to_owned(),
         ),
+        (
+            "a lost filter",
+            // Only the owner of the table can lose it.
+            "echo flush map inet sandboxed services >/root/flush.nft; sandboxed filter load /root/flush.nft"
+                .to_owned(),
+            "systemctl restart sandboxed-brief-filter.service; systemctl start brief.service".to_owned(),
+        ),
     ];
     for (what, change, back) in drifts {
         machine.script(&format!("{change}; systemctl daemon-reload"))?;
