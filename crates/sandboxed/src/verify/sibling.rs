@@ -191,7 +191,7 @@ impl Sibling {
     fn load(&self, loader: &ExecCommand, rules: &str) -> Result<()> {
         let file = self.folder.join("rules.nft");
         fs::write(&file, rules)?;
-        let options = loader.arguments.iter().take_while(|argument| !argument.ends_with(".nft"));
+        let options = loader.arguments.iter().take_while(|argument| !argument.starts_with('/'));
         let output = Command::new(&loader.program)
             .args(options)
             .arg(&file)
