@@ -32,7 +32,14 @@ pub(crate) fn examine(planner: &mut Planner<'_>) {
                 "take PAMName= out of the unit; a service needs no login session",
             ));
         }
-        for image in ["RootImage", "RootDirectory", "RootMStack"] {
+        for image in [
+            "RootImage",
+            "RootDirectory",
+            "RootMStack",
+            "MountImages",
+            "ExtensionImages",
+            "ExtensionDirectories",
+        ] {
             if unit.scalar(image).is_some() {
                 planner.findings.push(refuse(
                     format!("{image}= gives it a root that the policy does not know"),
@@ -40,10 +47,26 @@ pub(crate) fn examine(planner: &mut Planner<'_>) {
                 ));
             }
         }
-        if unit.scalar("NetworkNamespacePath").is_some() || unit.scalar("JoinsNamespaceOf").is_some() {
+        for joined in ["NetworkNamespacePath", "IPCNamespacePath", "UserNamespacePath", "JoinsNamespaceOf"] {
+            if unit.scalar(joined).is_some() || unit.joins(joined) {
+                planner.findings.push(refuse(
+                    format!("{joined}= puts it into a namespace that others share"),
+                    "take it out of the unit: the sandbox gives it namespaces of its own",
+                ));
+            }
+        }
+        for lax in ["PermissionsStartOnly", "RootDirectoryStartOnly"] {
+            if unit.boolean(lax) {
+                planner.findings.push(refuse(
+                    format!("{lax}= runs its other commands outside of the sandbox"),
+                    "take it out of the unit",
+                ));
+            }
+        }
+        if unit.scalar("OpenFile").is_some() {
             planner.findings.push(refuse(
-                "it joins a network that the policy does not know".to_owned(),
-                "take NetworkNamespacePath= and JoinsNamespaceOf= out of the unit",
+                "OpenFile= hands it a file of the host past the sandbox".to_owned(),
+                "take it out of the unit, and name the file in `filesystem`",
             ));
         }
         programs(planner, unit, &field);

@@ -122,10 +122,26 @@ impl Unit {
             || self.scalar("WatchdogSec").is_some()
     }
 
+    /// A directive that holds a boolean; `false` where it is not set.
+    pub fn boolean(&self, directive: &str) -> bool {
+        self.text.boolean(Section::Service, directive) == Some(true)
+    }
+
+    /// Whether a list of its `[Unit]` section names other units.
+    pub(crate) fn joins(&self, directive: &str) -> bool {
+        !self.text.list(Section::Unit, directive).is_empty()
+    }
+
+    /// Whether `User=` is root, or may be: a specifier is not known before the unit starts. systemd takes a user that
+    /// exists even where `DynamicUser=` is set.
+    pub fn names_root(&self) -> bool {
+        self.scalar("User")
+            .is_some_and(|user| user == "root" || user.contains('%') || user.parse() == Ok(0_u32))
+    }
+
     /// Whether it runs as root.
     pub fn runs_as_root(&self) -> bool {
-        self.text.boolean(Section::Service, "DynamicUser") != Some(true)
-            && self.scalar("User").is_none_or(|user| matches!(user, "root" | "0"))
+        self.names_root() || (self.scalar("User").is_none() && !self.boolean("DynamicUser"))
     }
 
     /// All command lines in force, directive by directive.

@@ -8,6 +8,7 @@ use sandboxed_core::emit::Artifacts;
 use sandboxed_core::plan::Plan;
 
 use crate::output;
+use crate::systemctl::REFUSED_DROP_IN;
 
 /// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
 const STATE: &str = "/etc/sandboxed";
@@ -149,6 +150,9 @@ pub(crate) fn uninstall(name: &str) -> Result<()> {
     let list = folder(name).join("files");
     let text = std::fs::read_to_string(&list)
         .with_context(|| format!("no sandbox `{name}` is installed ({} is absent)", list.display()))?;
+    for unit in units(name)? {
+        remove(&Path::new("/etc/systemd/system").join(format!("{unit}.d")).join(REFUSED_DROP_IN))?;
+    }
     for path in text.lines() {
         remove(Path::new(path))?;
     }

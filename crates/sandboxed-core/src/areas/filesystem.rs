@@ -235,7 +235,7 @@ impl Filesystem {
                 // A root directory makes systemd refuse to start the service where it cannot have mounts of its own,
                 // instead of leaving out whatever Protect* and Private* ask for (systemd issue 39648).
                 guarantee(&MOUNTS_ENFORCED)
-                    .by(Mechanism::service("RootDirectory", directory)
+                    .by(Mechanism::service("RootDirectory", directory.clone())
                         .and("MountAPIVFS", Value::Bool(true))
                         .summary("a root directory, without which systemd refuses to start the service"))
                     .keep(planner);
@@ -246,6 +246,8 @@ impl Filesystem {
                         .and("ReadOnlyPaths", Value::Paths(vec![PathSpec::new(AbsPath::root()).in_root()]))
                         .and("ReadWritePaths", None)
                         .and("BindPaths", Value::Binds(written))
+                        // Said again, so that this holds where another guarantee that rests on it is waived.
+                        .and("RootDirectory", directory.clone())
                         .summary("an empty root, read-only, into which what it may write is bound"))
                     .except(self.written().map(|(_, named)| named.path().to_owned()))
                     .keep(planner);
@@ -253,6 +255,7 @@ impl Filesystem {
                 guarantee(&HOST_FILES_UNREADABLE)
                     .by(Mechanism::service("BindReadOnlyPaths", Value::Binds(readable))
                         .and("InaccessiblePaths", hidden(&self.hidden))
+                        .and("RootDirectory", directory)
                         .summary("an empty root, into which what it may read is bound"))
                     .except(self.readable.iter().map(|named| named.path().to_owned()))
                     .keep(planner);

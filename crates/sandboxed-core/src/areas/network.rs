@@ -365,7 +365,7 @@ impl Network {
         let offered = self.listen.iter().map(|listen| listen.port.to_string());
         let taken = guarantee(&PORTS_NOT_TAKEN)
             .by(rules().summary("a packet filter on the service's slice").leaves_open(
-                "whatever reaches another port of the service is refused, but it can keep a free port number occupied",
+                "callers of another TCP port are refused, but the service can keep a free port number occupied",
             ))
             .except(offered)
             .keep(planner);

@@ -236,7 +236,11 @@ impl Privileges {
     fn user(&self, planner: &mut Planner<'_>) {
         if self.dynamic_user {
             guarantee(&USER_UNPRIVILEGED)
-                .by(Mechanism::service("DynamicUser", Value::Bool(true)))
+                .by(Mechanism::service("DynamicUser", Value::Bool(true)).unless(
+                    planner.base.iter().find(|unit| unit.names_root()).map(|unit| {
+                        format!("{} has a `User=` that is root, which systemd would take", unit.name)
+                    }),
+                ))
                 .keep(planner);
             return;
         }

@@ -91,10 +91,19 @@ fn all(options: &Options) -> Result<ExitCode> {
         let outcome = input::target(&surroundings.target)
             .and_then(|target| input::plan(&source, &target, &surroundings));
         match outcome {
-            Ok(Ok(plan)) => install(&plan, &source.text, options)?,
+            // What fails for one sandbox must not keep the others from being planned.
+            Ok(Ok(plan)) => {
+                if let Err(error) = install(&plan, &source.text, options) {
+                    refused = true;
+                    show::failure(&error);
+                }
+            }
             Ok(Err(_)) => {
                 refused = true;
-                refuse(&name, "its sandbox can no longer be kept: see `sandboxed apply --all`", options)?;
+                let reason = "its sandbox can no longer be kept: see `sandboxed apply --all`";
+                if let Err(error) = refuse(&name, reason, options) {
+                    show::failure(&error);
+                }
             }
             // The unit or systemd cannot be read: a package is being removed, or half installed. The sandbox that is
             // there stays in force.
@@ -117,7 +126,7 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         return Ok(());
     }
     let was_refused = installed::refusal(&plan.name).exists();
-    if difference.changes.is_empty() && !was_refused {
+    if difference.changes.is_empty() && !was_refused && !(options.restart && outside(plan)?) {
         return Ok(());
     }
     difference.settle()?;
@@ -147,11 +156,26 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
     }
     systemctl::run(&["enable", "--quiet", "--now", "sandboxed-replan.path"])?;
     if options.restart {
+        // An upgrade is no reason to start what somebody has stopped.
+        let verb = if options.all && !was_refused { "try-restart" } else { "restart" };
         for unit in &plan.units {
-            systemctl::run(&["restart", unit.name.as_str()])?;
+            systemctl::run(&[verb, unit.name.as_str()])?;
         }
     }
     Ok(())
+}
+
+/// Whether a unit of the sandbox runs outside of its slice, or as it was before its files changed.
+fn outside(plan: &Plan) -> Result<bool> {
+    for unit in &plan.units {
+        let unit = unit.name.as_str();
+        let group = systemctl::property(unit, "ControlGroup")?;
+        let inside = group.split('/').any(|part| part == plan.slice.as_str());
+        if systemctl::is_active(unit)? && !inside || systemctl::property(unit, "NeedDaemonReload")? == "yes" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The units that plan all sandboxes anew when packages changed: dpkg and systemd itself leave their mark on these paths.

@@ -46,9 +46,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         let slice = sandboxed_systemd::name::slice_for(name)?;
         installed::uninstall(name)?;
-        let _ = std::fs::remove_dir_all(format!("/run/sandboxed/root/{name}"));
         systemctl::run(&["daemon-reload"])?;
         if !options.no_restart {
+            // Not under a running service: its mounts would go with the directory.
+            let _ = std::fs::remove_dir_all(format!("/run/sandboxed/root/{name}"));
             // An empty slice would stay, under a name that nothing explains any more.
             systemctl::run(&["stop", slice.as_str()])?;
             for unit in &running {

@@ -26,6 +26,8 @@ use super::nft::{Loaded, Nft};
 const LIMIT: u64 = 64 << 20;
 /// How long a client may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The answer to a request that took effect.
+pub(super) const LOADED: &str = "loaded\n";
 
 /// Holds the table until something ends it. It never ends well: without nft the table is gone, and whoever is bound to this
 /// process must end too.
@@ -65,14 +67,17 @@ fn listen(socket: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// A request is a script until the end of what the client sends; the answer is empty, or what nft says against it.
+/// A request is a script until the end of what the client sends; the answer is [`LOADED`], or what speaks against it. A
+/// client that gets no answer must not take that for success.
 fn serve(nft: &mut Nft, mut client: UnixStream) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
     let mut script = String::new();
-    (&client).take(LIMIT).read_to_string(&mut script)?;
+    if (&client).take(LIMIT + 1).read_to_string(&mut script)? as u64 > LIMIT {
+        return client.write_all(b"the request is too long");
+    }
     match nft.load(&script) {
-        Ok(Loaded::Yes) => Ok(()),
+        Ok(Loaded::Yes) => client.write_all(LOADED.as_bytes()),
         Ok(Loaded::No(reason)) => client.write_all(reason.as_bytes()),
         Err(error) => client.write_all(format!("{error:#}").as_bytes()),
     }

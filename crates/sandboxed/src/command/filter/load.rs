@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
+use super::hold::LOADED;
 use crate::command::REFUSED;
 
 pub(super) fn run(files: &[PathBuf], socket: &Path) -> Result<ExitCode> {
@@ -25,8 +26,11 @@ pub(super) fn run(files: &[PathBuf], socket: &Path) -> Result<ExitCode> {
     holder.shutdown(Shutdown::Write)?;
     let mut answer = String::new();
     holder.read_to_string(&mut answer)?;
-    if answer.is_empty() {
+    if answer == LOADED {
         return Ok(ExitCode::SUCCESS);
+    }
+    if answer.is_empty() {
+        answer.push_str("its holder gave no answer");
     }
     eprintln!("the filter was not changed: {}", answer.trim_end());
     Ok(ExitCode::from(REFUSED))
