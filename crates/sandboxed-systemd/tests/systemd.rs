@@ -54,7 +54,8 @@ fn systemd_reads_what_was_written() {
             ("ExecStart", Value::Exec(vec![exec])),
             (
                 "ExecSearchPath",
-                Value::Paths(vec![PathSpec::new(path(one)), PathSpec::new(path(&format!("{two}>")))]),
+                // A blank at the end of a path is refused here, since systemd would strip it.
+                Value::Paths([one, two].map(|text| PathSpec::new(path(&format!("{text}>")))).to_vec()),
             ),
             ("LoadCredential", Value::Credentials(vec![("key".to_owned(), path(&format!("{one}>")))])),
             ("DeviceAllow", Value::Devices(vec![device])),
@@ -82,7 +83,7 @@ fn systemd_reads_what_was_written() {
             format!("ReadWritePaths: -+{} {}", path(one), path(two)),
             format!("StateDirectory: s{two}"),
             format!("StateDirectory: t{three}"),
-            format!("ExecSearchPath: {} {}>", path(one), path(two)),
+            format!("ExecSearchPath: {}> {}>", path(one), path(two)),
             format!("DeviceAllow: /dev{} rm", path(three)),
             format!("RootDirectory: {}>", path(one)),
             format!("Slice: {slice}"),
