@@ -1,4 +1,4 @@
-//! The areas of the promise: one file each, with its options, its guarantees, and how they are planned.
+//! The areas of the promise: one file or folder each, with its options, its guarantees, and how they are planned.
 
 pub mod filesystem;
 pub mod ipc;

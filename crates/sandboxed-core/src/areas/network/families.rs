@@ -1,0 +1,93 @@
+//! The sockets that the service may make.
+
+use sandboxed_systemd::value::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ABSTRACT_SOCKETS_CLOSED, ADDRESS_FAMILIES_LIMITED, Mode, Network};
+use crate::planner::{Mechanism, Planner, guarantee};
+use crate::target::Kernel;
+
+/// An address family, address_families(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum AddressFamily {
+    /// Unix sockets, unix(7).
+    #[serde(rename = "AF_UNIX")]
+    Unix,
+    /// IPv4, ip(7).
+    #[serde(rename = "AF_INET")]
+    Inet,
+    /// IPv6, ipv6(7).
+    #[serde(rename = "AF_INET6")]
+    Inet6,
+    /// Netlink, netlink(7): shows the machine's interfaces, routes and neighbours.
+    #[serde(rename = "AF_NETLINK")]
+    Netlink,
+    /// Packets, packet(7): shows all traffic to those who have `CAP_NET_RAW`.
+    #[serde(rename = "AF_PACKET")]
+    Packet,
+    /// Virtual machine sockets, vsock(7): reaches the hypervisor and guests.
+    #[serde(rename = "AF_VSOCK")]
+    Vsock,
+    /// Bluetooth.
+    #[serde(rename = "AF_BLUETOOTH")]
+    Bluetooth,
+    /// Controller area networks.
+    #[serde(rename = "AF_CAN")]
+    Can,
+}
+
+impl AddressFamily {
+    /// The name that systemd knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unix => "AF_UNIX",
+            Self::Inet => "AF_INET",
+            Self::Inet6 => "AF_INET6",
+            Self::Netlink => "AF_NETLINK",
+            Self::Packet => "AF_PACKET",
+            Self::Vsock => "AF_VSOCK",
+            Self::Bluetooth => "AF_BLUETOOTH",
+            Self::Can => "AF_CAN",
+        }
+    }
+}
+
+impl Network {
+    pub(super) fn families(&self, planner: &mut Planner<'_>) {
+        let families: Vec<&str> = match self.mode {
+            // Sockets of the internet would reach nothing; those by activation are made already.
+            Mode::None => self
+                .address_families
+                .iter()
+                .map(|f| f.name())
+                .filter(|name| !name.starts_with("AF_INET"))
+                .collect(),
+            Mode::Filtered => self.address_families.iter().map(|family| family.name()).collect(),
+        };
+        let list =
+            if families.is_empty() { Value::word("none") } else { Value::allow(families.iter().copied()) };
+        let families = families.iter().map(|&name| name.to_owned());
+        guarantee(&ADDRESS_FAMILIES_LIMITED)
+            .by(Mechanism::service("RestrictAddressFamilies", list))
+            .except(families)
+            .keep(planner);
+    }
+
+    /// Abstract unix sockets, whose names belong to the network.
+    pub(super) fn abstract_sockets(&self, planner: &mut Planner<'_>) {
+        let unix = self.address_families.contains(&AddressFamily::Unix);
+        let mechanism = if unix {
+            Mechanism::named("nothing").leaves_open(
+                "abstract unix sockets belong to the network, which the service shares with the machine",
+            )
+        } else {
+            Mechanism::named("the service can make no unix socket")
+        };
+        let scope = Mechanism::launcher("--scope=abstract-unix-socket", "a Landlock domain")
+            .since_kernel(Kernel::new(6, 12))
+            .leaves_open("the name of an abstract socket that nobody has taken can be taken")
+            .unless((!unix).then(|| "there is no need".to_owned()));
+        guarantee(&ABSTRACT_SOCKETS_CLOSED).by(scope).or(mechanism).keep(planner);
+    }
+}

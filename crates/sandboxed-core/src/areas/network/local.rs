@@ -1,0 +1,59 @@
+//! Ports of this machine that the service may reach all the same.
+
+use std::net::IpAddr;
+
+use super::check::not_an_address;
+use super::{Network, Protocol, Resolver};
+use crate::planner::Planner;
+use crate::scalar::Endpoint;
+
+/// A local endpoint, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalEndpoint {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+impl LocalEndpoint {
+    /// Takes an endpoint apart; the pattern of its type lets through numbers that are too large.
+    pub fn parse(endpoint: &Endpoint) -> Option<Self> {
+        let (protocol, rest) = endpoint.as_str().split_once(' ')?;
+        let (address, port) = rest.rsplit_once(':')?;
+        let address = address.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        let protocol = if protocol == "tcp" { Protocol::Tcp } else { Protocol::Udp };
+        Some(Self { protocol, address, port: port.parse().ok().filter(|port| *port != 0)? })
+    }
+}
+
+impl Network {
+    /// The local exceptions, and the name servers that need one. What is no address is an error.
+    pub(super) fn allowed(&self, planner: &mut Planner<'_>) -> Vec<LocalEndpoint> {
+        let mut allowed = Vec::new();
+        for (index, endpoint) in self.allow.iter().enumerate() {
+            match LocalEndpoint::parse(endpoint) {
+                Some(endpoint) => allowed.push(endpoint),
+                None => planner.find(not_an_address(endpoint.as_str(), format!("/network/allow/{index}"))),
+            }
+        }
+        for (index, server) in self.name_servers.iter().enumerate() {
+            if server.as_str().parse::<IpAddr>().is_err() {
+                planner.find(not_an_address(server.as_str(), format!("/network/nameServers/{index}")));
+            }
+        }
+        self.contradictions(planner);
+        // A name server on this machine (systemd-resolved's, say) is reached like any other local port.
+        let local = planner.target.name_servers.iter().filter(|_| self.resolver == Resolver::Host);
+        for address in local.copied().filter(IpAddr::is_loopback) {
+            for protocol in [Protocol::Udp, Protocol::Tcp] {
+                allowed.push(LocalEndpoint { protocol, address, port: 53 });
+            }
+        }
+        allowed.sort_unstable();
+        allowed.dedup();
+        allowed
+    }
+}

@@ -1,0 +1,102 @@
+//! What the service reaches over the network, and who reaches it.
+//!
+//! The rules themselves are made by [`crate::filter`]; systemd.resource-control(5) and systemd.exec(5) describe the directives.
+
+mod check;
+mod families;
+mod filtered;
+mod local;
+mod none;
+mod offer;
+mod resolver;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use families::AddressFamily;
+pub use local::LocalEndpoint;
+pub use offer::{Listen, Peers, Protocol};
+pub use resolver::Resolver;
+
+use super::AreaName;
+use super::filesystem::guarantees;
+use crate::guarantee::Guarantee;
+use crate::planner::Planner;
+use crate::scalar::{Address, Endpoint};
+
+/// What the service reaches over the network, and who reaches it.
+///
+/// By default it reaches other machines, and nothing on this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Network")]
+pub struct Network {
+    /// How the service is kept from the machine's own network.
+    #[schemars(title = "Mode", extend("x-guarantee" = "local-ports-closed"))]
+    pub mode: Mode,
+    /// The ports that the service offers. It can bind no other.
+    #[serde(deserialize_with = "offer::objects")]
+    #[schemars(title = "Offered ports", extend("x-guarantee" = "ports-not-taken"))]
+    pub listen: Vec<Listen>,
+    /// Ports of this machine that the service may reach all the same, such as a database on the loopback address.
+    #[schemars(title = "Local exceptions", extend("x-guarantee" = "local-ports-closed"))]
+    pub allow: Vec<Endpoint>,
+    /// How the service resolves names.
+    #[schemars(title = "Resolver", extend("x-guarantee" = "local-ports-closed"))]
+    pub resolver: Resolver,
+    /// The name servers, where `resolver` is `servers`.
+    #[schemars(title = "Name servers")]
+    pub name_servers: Vec<Address>,
+    /// The address families that the service may make sockets of.
+    #[schemars(title = "Address families", extend("x-guarantee" = "address-families-limited"))]
+    pub address_families: Vec<AddressFamily>,
+}
+
+/// How the service is kept from the machine's own network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// It uses the machine's network, and a filter closes whatever a separate machine could not reach.
+    Filtered,
+    /// It has no network. Sockets reach it by activation only.
+    None,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Filtered,
+            listen: Vec::new(),
+            allow: Vec::new(),
+            resolver: Resolver::Host,
+            name_servers: Vec::new(),
+            address_families: vec![AddressFamily::Unix, AddressFamily::Inet, AddressFamily::Inet6],
+        }
+    }
+}
+
+guarantees! { Network;
+    LOCAL_PORTS_CLOSED = "local-ports-closed", "/network/allow",
+        "cannot reach a port of this machine that another machine could not reach";
+    PORTS_NOT_TAKEN = "ports-not-taken", "/network/listen",
+        "cannot take a port that the policy does not offer";
+    OFFER_LIMITED = "offer-limited", "/network/listen",
+        "cannot be reached on a port by those whom the policy does not name";
+    ADDRESS_FAMILIES_LIMITED = "address-families-limited", "/network/addressFamilies",
+        "cannot make a socket of an address family that the policy does not name";
+    ABSTRACT_SOCKETS_CLOSED = "abstract-sockets-closed", "/network/mode",
+        "cannot connect to or squat an abstract unix socket of another process";
+}
+
+impl Network {
+    /// Plans this area.
+    pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        let allowed = self.allowed(planner);
+        self.families(planner);
+        match self.mode {
+            Mode::None => Self::no_network(planner),
+            Mode::Filtered => self.filtered(planner, &allowed),
+        }
+        self.resolver(planner);
+    }
+}
