@@ -8,6 +8,7 @@ pub mod filter;
 pub mod iptables;
 pub mod model;
 pub mod name;
+pub mod private;
 pub mod rule;
 pub mod script;
 pub mod set;

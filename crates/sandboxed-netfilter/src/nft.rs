@@ -5,8 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use crate::{
     expression::{Among, Field, Match, Per, TcpFlags},
     rule::{Action, Reject, Rule, Verdict},
-    set::{Elements, Set, VerdictMap},
-    table::{Base, Chain, Hook, Ownership, Table},
+    set::{Elements, Set, Translations, VerdictMap},
+    table::{Base, Chain, Hook, Ownership, Purpose, Table},
     value::{AddressType, Direction, Family, State, Type, Value},
 };
 
@@ -214,6 +214,14 @@ impl Display for Action {
             Self::Reject(reject) => reject.fmt(f),
             Self::Map { fields: looked_up, map } => write!(f, "{} vmap @{map}", fields(looked_up)),
             Self::Learn { set, fields: learned } => write!(f, "update @{set} {{ {} }}", fields(learned)),
+            Self::Redirect { family, fields: looked_up, map } => {
+                let family = match family {
+                    Family::V4 => "ip",
+                    Family::V6 => "ip6",
+                };
+                write!(f, "dnat {family} to {} map @{map}", fields(looked_up))
+            }
+            Self::Masquerade => f.write_str("masquerade"),
             Self::Log(prefix) => write!(f, "log prefix {prefix}"),
         }
     }
@@ -241,9 +249,15 @@ impl Display for Base {
             Hook::Input => "input",
             Hook::Forward => "forward",
             Hook::Output => "output",
+            Hook::Prerouting => "prerouting",
+            Hook::Postrouting => "postrouting",
+        };
+        let purpose = match self.purpose {
+            Purpose::Filter => "filter",
+            Purpose::Translate => "nat",
         };
         let policy = if self.accept { "accept" } else { "drop" };
-        write!(f, "type filter hook {hook} priority {}; policy {policy};", self.priority)
+        write!(f, "type {purpose} hook {hook} priority {}; policy {policy};", self.priority)
     }
 }
 
@@ -284,6 +298,12 @@ impl Display for VerdictMap {
     }
 }
 
+impl Display for Translations {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "map {} {{ type {} : {}; }}", self.name, types(&self.key), types(&self.target()))
+    }
+}
+
 impl Display for Chain {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\tchain {} {{", self.name)?;
@@ -307,6 +327,9 @@ impl Display for Table {
             Ownership::Persistent => writeln!(f, "\tflags owner, persist;")?,
         }
         for map in self.maps.values() {
+            writeln!(f, "\t{map}")?;
+        }
+        for map in self.translations.values() {
             writeln!(f, "\t{map}")?;
         }
         for set in self.sets.values() {

@@ -3,6 +3,7 @@
 use crate::{
     expression::{Field, Match},
     name::{Comment, Ident},
+    value::Family,
 };
 
 /// What becomes of a packet.
@@ -54,6 +55,18 @@ pub enum Action {
         /// The fields that make up the element.
         fields: Vec<Field>,
     },
+    /// Sends the connection to the address and port that a map has for these fields; without one, the next rule. Only in
+    /// a chain that translates.
+    Redirect {
+        /// The family of the addresses that the map leads to; others' packets have none.
+        family: Family,
+        /// The fields that are the key.
+        fields: Vec<Field>,
+        /// The map.
+        map: Ident,
+    },
+    /// Gives the connection the address of the interface by which it leaves. Only in a chain that translates.
+    Masquerade,
     /// Writes the packet to the kernel's log, and goes on with the next rule.
     Log(Comment),
 }

@@ -36,6 +36,8 @@ pub enum Command {
     AddElements(Ident, Vec<Vec<Value>>),
     /// Adds elements to a map; those that are there already, with the same verdict, are fine.
     AddVerdicts(Ident, Vec<(Vec<Value>, Verdict)>),
+    /// Adds elements to a map of destinations: a key, and the address and port that it leads to.
+    AddTranslations(Ident, Vec<(Vec<Value>, Vec<Value>)>),
     /// Deletes elements from a set or map; they must be there. Paths of control groups are looked up now, so an element
     /// whose group is gone can't be deleted any more: see [`Command::FlushMap`].
     DeleteElements(Ident, Vec<Vec<Value>>),
@@ -73,7 +75,12 @@ impl Script {
         for chain in table.chains.keys() {
             script.push(Command::FlushChain(chain.clone()));
         }
-        let rules = Table { sets: BTreeMap::new(), maps: BTreeMap::new(), ..table.clone() };
+        let rules = Table {
+            sets: BTreeMap::new(),
+            maps: BTreeMap::new(),
+            translations: BTreeMap::new(),
+            ..table.clone()
+        };
         script.push(Command::Block(rules));
         script
     }
@@ -138,6 +145,14 @@ impl Display for Script {
                         ", ",
                         elements.iter().map(|(parts, verdict)| format!("{} : {verdict}", key(parts))),
                     )?;
+                    f.write_str(" }")?;
+                }
+                Command::AddTranslations(map, elements) => {
+                    if elements.is_empty() {
+                        continue;
+                    }
+                    write!(f, "add element inet {table} {map} {{ ")?;
+                    join(f, ", ", elements.iter().map(|(from, to)| format!("{} : {}", key(from), key(to))))?;
                     f.write_str(" }")?;
                 }
                 Command::DeleteElements(set, keys) => {

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     name::Ident,
     rule::Verdict,
-    value::{State, Type, Value},
+    value::{Family, State, Type, Value},
 };
 
 /// Why something can't be an element.
@@ -237,6 +237,28 @@ impl VerdictMap {
     }
 }
 
+/// A map from what a connection is for to the address and port that it goes to instead. It is declared empty: which
+/// addresses there are is known only when it is in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Translations {
+    /// Its name.
+    pub name: Ident,
+    /// The types of its keys.
+    pub key: Vec<Type>,
+    /// The family of the addresses that it leads to.
+    pub family: Family,
+}
+
+impl Translations {
+    /// The types of what the keys lead to.
+    pub fn target(&self) -> [Type; 2] {
+        match self.family {
+            Family::V4 => [Type::Address4, Type::Port],
+            Family::V6 => [Type::Address6, Type::Port],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -278,7 +300,7 @@ mod tests {
     #[test]
     fn values_of_another_type_are_refused() {
         let mut elements = Elements::empty(&[Type::Port]);
-        let error = elements.insert(vec![Value::Family(crate::value::Family::V4)]).unwrap_err();
+        let error = elements.insert(vec![Value::Family(Family::V4)]).unwrap_err();
         assert!(matches!(error, SetError::Type { .. }));
         assert_eq!(Elements::new(&[Type::Port], []), Err(SetError::Empty));
     }

@@ -6,7 +6,7 @@ use crate::{
     expression::{Among, Field, Match},
     name::Ident,
     rule::{Action, Rule, Verdict},
-    set::{Set, VerdictMap},
+    set::{Set, Translations, VerdictMap},
     value::{Family, Type},
 };
 
@@ -19,6 +19,21 @@ pub enum Hook {
     Forward,
     /// Packets that it sends.
     Output,
+    /// Packets that arrive, before it is known whether they are for this machine.
+    Prerouting,
+    /// Packets that leave, whether it sends them or passes them on.
+    Postrouting,
+}
+
+/// What a chain that the kernel calls is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// It sees every packet.
+    #[default]
+    Filter,
+    /// It sees the first packet of each connection, and what it does to that one's addresses is done to all others. It
+    /// switches connection tracking on.
+    Translate,
 }
 
 /// A chain's place in the kernel, for chains that the kernel itself calls.
@@ -26,6 +41,8 @@ pub enum Hook {
 pub struct Base {
     /// The hook.
     pub hook: Hook,
+    /// Whether it filters or translates addresses.
+    pub purpose: Purpose,
     /// Lower numbers come first; 0 is where everyone filters.
     pub priority: i16,
     /// What becomes of packets that no rule decides on: accepted if true, dropped if false.
@@ -51,7 +68,15 @@ impl Chain {
 
     /// A chain that the kernel calls at the usual place for filters and that accepts what no rule decides on.
     pub fn at(name: Ident, hook: Hook, rules: Vec<Rule>) -> Self {
-        Self { name, base: Some(Base { hook, priority: 0, accept: true }), rules }
+        let base = Base { hook, purpose: Purpose::Filter, priority: 0, accept: true };
+        Self { name, base: Some(base), rules }
+    }
+
+    /// A chain that translates addresses of what arrives, or of what leaves, at the usual places for that (nft(8),
+    /// "Standard priority names": dstnat, srcnat).
+    pub fn translating(name: Ident, hook: Hook, rules: Vec<Rule>) -> Self {
+        let priority = if hook == Hook::Prerouting { -100 } else { 100 };
+        Self { name, base: Some(Base { hook, purpose: Purpose::Translate, priority, accept: true }), rules }
     }
 }
 
@@ -81,6 +106,8 @@ pub struct Table {
     pub sets: BTreeMap<Ident, Set>,
     /// Maps by name.
     pub maps: BTreeMap<Ident, VerdictMap>,
+    /// Maps from what packets are for to where they go instead, by name.
+    pub translations: BTreeMap<Ident, Translations>,
     /// Chains by name.
     pub chains: BTreeMap<Ident, Chain>,
 }
@@ -122,8 +149,14 @@ pub enum TableError {
 impl Table {
     /// An empty table.
     pub fn new(name: Ident) -> Self {
-        let (sets, maps, chains) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { name, ownership: Ownership::default(), sets, maps, chains }
+        Self {
+            name,
+            ownership: Ownership::default(),
+            sets: BTreeMap::new(),
+            maps: BTreeMap::new(),
+            translations: BTreeMap::new(),
+            chains: BTreeMap::new(),
+        }
     }
 
     /// Adds a set, or replaces the one of the same name.
@@ -140,6 +173,13 @@ impl Table {
         self
     }
 
+    /// Adds a map of destinations, or replaces the one of the same name.
+    #[must_use]
+    pub fn with_translations(mut self, map: Translations) -> Self {
+        self.translations.insert(map.name.clone(), map);
+        self
+    }
+
     /// Adds a chain, or replaces the one of the same name.
     #[must_use]
     pub fn with_chain(mut self, chain: Chain) -> Self {
@@ -149,11 +189,10 @@ impl Table {
 
     /// Whether loading it makes the kernel track the connections of the whole host.
     pub fn needs_conntrack(&self) -> bool {
-        self.chains
-            .values()
-            .flat_map(|chain| &chain.rules)
-            .flat_map(|rule| &rule.matches)
-            .any(Match::needs_conntrack)
+        let translates = |chain: &Chain| chain.base.is_some_and(|base| base.purpose == Purpose::Translate);
+        let tracks =
+            |chain: &Chain| chain.rules.iter().flat_map(|rule| &rule.matches).any(Match::needs_conntrack);
+        self.chains.values().any(|chain| translates(chain) || tracks(chain))
     }
 
     /// Checks that everything that is referred to is there, that types agree, and that no chain leads to itself: what
@@ -207,7 +246,11 @@ impl Table {
                 let found = self.maps.get(map).ok_or_else(|| TableError::NoMap(map.clone()))?;
                 agree(map, &found.types, fields)
             }
-            Action::Reject(_) | Action::Log(_) => Ok(()),
+            Action::Redirect { fields, map, .. } => {
+                let found = self.translations.get(map).ok_or_else(|| TableError::NoMap(map.clone()))?;
+                agree(map, &found.key, fields)
+            }
+            Action::Reject(_) | Action::Log(_) | Action::Masquerade => Ok(()),
         }
     }
 
@@ -260,7 +303,9 @@ fn asks_for_port_of_any_protocol(rule: &Rule) -> bool {
         }
     }
     match &rule.action {
-        Action::Learn { fields, .. } | Action::Map { fields, .. } => {
+        // Where the protocol is a part of the key, it is known.
+        Action::Redirect { fields, .. } if fields.contains(&Field::Protocol) => false,
+        Action::Learn { fields, .. } | Action::Map { fields, .. } | Action::Redirect { fields, .. } => {
             let ports = |field: &Field| matches!(field, Field::SourcePort | Field::DestinationPort);
             !protocol_known && fields.iter().any(ports)
         }

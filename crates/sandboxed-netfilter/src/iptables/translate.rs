@@ -150,6 +150,9 @@ fn action(action: &Action, family: Family) -> Result<String, IptablesError> {
             format!("-j LOG --log-prefix \"{cut}\"")
         }
         Action::Map { .. } => return Err(IptablesError::Inexpressible("a map of verdicts")),
+        Action::Redirect { .. } | Action::Masquerade => {
+            return Err(IptablesError::Inexpressible("a translation of addresses"));
+        }
         Action::Learn { .. } => {
             return Err(IptablesError::Inexpressible("a set that rules add to; use connection tracking"));
         }

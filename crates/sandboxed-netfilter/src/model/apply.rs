@@ -86,6 +86,9 @@ fn add_block(table: &mut Table, block: &Table) -> Result<(), ApplyError> {
         let there = table.maps.entry(map.name.clone()).or_insert_with(|| map.clone());
         there.elements.extend(map.elements.clone());
     }
+    for map in block.translations.values() {
+        table.translations.entry(map.name.clone()).or_insert_with(|| map.clone());
+    }
     for chain in block.chains.values() {
         let empty = Chain { rules: Vec::new(), ..chain.clone() };
         let there = table.chains.entry(chain.name.clone()).or_insert(empty);
@@ -131,6 +134,8 @@ fn change(table: &mut Table, command: &Command) -> Result<(), ApplyError> {
                 map.elements.insert(key.clone(), verdict.clone());
             }
         }
+        // The model follows a packet to its verdict, not to another address.
+        Command::DeleteElements(name, _) if table.translations.contains_key(name) => {}
         Command::DeleteElements(name, keys) => {
             for key in keys {
                 let found = match (table.maps.get_mut(name), table.sets.get_mut(name)) {
@@ -142,6 +147,9 @@ fn change(table: &mut Table, command: &Command) -> Result<(), ApplyError> {
                     return Err(ApplyError::NoElement(name.clone()));
                 }
             }
+        }
+        Command::AddTranslations(name, _) => {
+            table.translations.get(name).ok_or_else(|| missing(name))?;
         }
         Command::FlushSet(name) => table.sets.get_mut(name).ok_or_else(|| missing(name))?.elements.clear(),
         Command::FlushMap(name) => table.maps.get_mut(name).ok_or_else(|| missing(name))?.elements.clear(),

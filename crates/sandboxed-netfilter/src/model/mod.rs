@@ -179,7 +179,8 @@ impl Run<'_> {
                 }
                 Ok(None)
             }
-            Action::Log(_) => Ok(None),
+            // What is done to addresses decides nothing by itself.
+            Action::Redirect { .. } | Action::Masquerade | Action::Log(_) => Ok(None),
         }
     }
 
