@@ -30,6 +30,8 @@ enum Command {
     Status(command::status::Options),
     #[command(hide = true)]
     Filter(command::filter::Options),
+    #[command(hide = true)]
+    Network(command::network::Options),
     Verify(command::verify::Options),
     Channels(command::channels::Options),
     /// List the presets: shipped policies for known services.
@@ -98,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Remove(options) => command::remove::run(&options),
         Command::Status(options) => command::status::run(&options),
         Command::Filter(options) => command::filter::run(&options),
+        Command::Network(options) => command::network::run(&options),
         Command::Verify(options) => command::verify::run(&options),
         Command::Channels(options) => command::channels::run(&options),
         Command::Presets => Ok(command::presets::run()),

@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod filter;
 pub(crate) mod lsp;
 pub(crate) mod man;
+pub(crate) mod network;
 pub(crate) mod presets;
 pub(crate) mod remove;
 pub(crate) mod schema;

@@ -18,7 +18,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use sandboxed_netfilter::{filter::names, script::Script};
+use sandboxed_netfilter::{filter::names, name::Ident, script::Script};
 
 use super::nft::{Loaded, Nft};
 
@@ -32,18 +32,7 @@ pub(super) const LOADED: &str = "loaded\n";
 /// Holds the table until something ends it. It never ends well: without nft the table is gone, and whoever is bound to this
 /// process must end too.
 pub(super) fn run(program: &Path, table: &Path, socket: &Path) -> Result<ExitCode> {
-    let (mut nft, mut child) = Nft::start(program)?;
-    thread::spawn(move || {
-        let status = child.wait();
-        eprintln!("nft has ended ({status:?}), and the table with it");
-        process::exit(1);
-    });
-    let text = fs::read_to_string(table).with_context(|| format!("can't read {}", table.display()))?;
-    // One that somebody else left there without an owner can't be taken over, only replaced.
-    let replaced = format!("{}{text}", Script::delete(&names::table()));
-    if let Loaded::No(reason) = nft.load(&replaced)? {
-        bail!("the table was refused: {reason}");
-    }
+    let mut nft = own(program, table, &names::table())?;
     let listener = listen(socket)?;
     notify_ready()?;
     for client in listener.incoming() {
@@ -55,8 +44,25 @@ pub(super) fn run(program: &Path, table: &Path, socket: &Path) -> Result<ExitCod
     Ok(ExitCode::FAILURE)
 }
 
+/// Loads a table and owns it; when nft ends, and the table with it, so does this process.
+pub(in crate::command) fn own(program: &Path, table: &Path, name: &Ident) -> Result<Nft> {
+    let (mut nft, mut child) = Nft::start(program)?;
+    thread::spawn(move || {
+        let status = child.wait();
+        eprintln!("nft has ended ({status:?}), and the table with it");
+        process::exit(1);
+    });
+    let text = fs::read_to_string(table).with_context(|| format!("can't read {}", table.display()))?;
+    // One that somebody else left there without an owner can't be taken over, only replaced.
+    let replaced = format!("{}{text}", Script::delete(name));
+    if let Loaded::No(reason) = nft.load(&replaced)? {
+        bail!("the table was refused: {reason}");
+    }
+    Ok(nft)
+}
+
 /// Listens for those who may write to the socket: its owner alone.
-fn listen(socket: &Path) -> Result<UnixListener> {
+pub(in crate::command) fn listen(socket: &Path) -> Result<UnixListener> {
     match fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -69,7 +75,7 @@ fn listen(socket: &Path) -> Result<UnixListener> {
 
 /// A request is a script until the end of what the client sends; the answer is [`LOADED`], or what speaks against it. A
 /// client that gets no answer must not take that for success.
-fn serve(nft: &mut Nft, mut client: UnixStream) -> io::Result<()> {
+pub(in crate::command) fn serve(nft: &mut Nft, mut client: UnixStream) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
     let mut script = String::new();
@@ -84,7 +90,7 @@ fn serve(nft: &mut Nft, mut client: UnixStream) -> io::Result<()> {
 }
 
 /// Tells systemd that the table is there (`Type=notify`, `sd_notify(3)`).
-fn notify_ready() -> Result<()> {
+pub(in crate::command) fn notify_ready() -> Result<()> {
     let Some(path) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
     let address = match path.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

@@ -5,9 +5,9 @@
 //! the host's firewall and `nft delete table` leave it. It goes when its owner does, so what must not run without it binds
 //! itself to the owner's unit.
 
-mod hold;
-mod load;
-mod nft;
+pub(super) mod hold;
+pub(super) mod load;
+pub(super) mod nft;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -14,14 +14,14 @@ const MARK: &str = "describe ct_dir";
 const MARK_LINES: [&str; 2] = ["datatype ct_dir", "\treply"];
 
 /// Its two ends: what it reads, and all that it prints.
-pub(super) struct Nft {
+pub(in crate::command) struct Nft {
     input: ChildStdin,
     output: BufReader<PipeReader>,
 }
 
 impl Nft {
     /// Starts it. The process is handed out, for whoever watches over it.
-    pub(super) fn start(program: &Path) -> Result<(Self, Child)> {
+    pub(in crate::command) fn start(program: &Path) -> Result<(Self, Child)> {
         let (reader, writer) = pipe()?;
         let mut child = Command::new(program)
             .arg("-i")
@@ -38,7 +38,7 @@ impl Nft {
     ///
     /// # Errors
     /// What nft says against it, in which case nothing was loaded; or that nft is gone.
-    pub(super) fn load(&mut self, script: &str) -> Result<Loaded> {
+    pub(in crate::command) fn load(&mut self, script: &str) -> Result<Loaded> {
         // nft takes each line that it is given for a transaction of its own, but an included file for a single one.
         let mut file = tempfile::NamedTempFile::new()?;
         file.write_all(script.as_bytes())?;
@@ -63,7 +63,7 @@ impl Nft {
 }
 
 /// Whether a script was loaded.
-pub(super) enum Loaded {
+pub(in crate::command) enum Loaded {
     /// It was.
     Yes,
     /// Nothing of it was, for this reason.

@@ -1,0 +1,172 @@
+//! A service's network: a namespace, a cable between it and the machine, and the service's part of the rules.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, UdpSocket},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail};
+use ipnet::IpNet;
+use sandboxed_netfilter::value::Protocol;
+
+use super::{
+    Up,
+    address::{self, Cable},
+    foreign, forwarding,
+    ip::Ip,
+    member::{Member, State, namespace},
+};
+use crate::command::filter::{load::ask, nft::Loaded};
+
+/// The service's end of the cable, as the service sees it.
+const INSIDE: &str = "eth0";
+
+pub(super) fn up(options: &Up, state: &State) -> Result<()> {
+    let ip = Ip::new(&options.ip);
+    let name = options.name.as_str();
+    let chains = read(&options.rules)?;
+    let _lock = state.lock()?;
+    // What an end without order left behind.
+    take_away(&ip, name, state)?;
+    free(&options.published, name, state)?;
+    let routes: Vec<IpNet> = ip.routes()?.into_iter().map(|(network, _)| network).collect();
+    let cable = address::choose(name, (options.network4, options.network6), &routes)?;
+    let interface = address::interface(name);
+    let (address4, address6) = cable.service();
+    let published = options.published.clone();
+    let member = Member { interface: interface.clone(), address4, address6, published };
+    state.remember(name, &member)?;
+    let rules = member.rules(name)?.add()?;
+    let made = make(&ip, name, &interface, &cable).and_then(|()| {
+        // Before the cable is up, and so before anything comes by it.
+        load(&format!("{chains}{rules}"), state)?;
+        connect(&ip, name, &interface, &cable)
+    });
+    if let Err(error) = made {
+        let _ = take_away(&ip, name, state);
+        return Err(error);
+    }
+    let drops = foreign::drops(&options.nft);
+    if !drops.is_empty() {
+        eprintln!("{}", foreign::advice(&interface, &drops));
+    }
+    if !forwarding::has_six() {
+        eprintln!(
+            "the service reaches nobody by IPv6: this kernel passes IPv6 on only for a machine that is a router \
+             (net.ipv6.conf.all.forwarding=1; Linux 6.17 can do it for single interfaces)"
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn down(ip: &Ip, name: &str, state: &State) -> Result<()> {
+    let _lock = state.lock()?;
+    take_away(ip, name, state)
+}
+
+/// A file of rules.
+pub(super) fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))
+}
+
+/// Has the holder load rules.
+///
+/// # Errors
+/// If it can't be asked, or refuses.
+pub(super) fn load(script: &str, state: &State) -> Result<()> {
+    match ask(script, &state.socket())? {
+        Loaded::Yes => Ok(()),
+        Loaded::No(reason) => bail!("the rules were not loaded: {reason}"),
+    }
+}
+
+/// Ports that are to lead to the service must be nobody else's.
+fn free(ports: &[super::member::Port], name: &str, state: &State) -> Result<()> {
+    for port in ports {
+        if let Some((other, _)) =
+            state.members()?.iter().find(|(other, member)| other != name && member.published.contains(port))
+        {
+            bail!("{} leads to the sandbox `{other}` already", String::from(*port));
+        }
+        // TCP has a socket unit of ours on this port, which would not have started.
+        let taken = match port.protocol {
+            Protocol::Udp => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port.port)).err(),
+            _ => None,
+        };
+        if let Some(error) = taken {
+            bail!("{} can't lead to the service: {error}", String::from(*port));
+        }
+    }
+    Ok(())
+}
+
+/// The namespace, and the two ends of the cable with their addresses, but not up.
+fn make(ip: &Ip, name: &str, interface: &str, cable: &Cable) -> Result<()> {
+    let namespace = namespace(name);
+    let (four, six) = cable.host();
+    ip.batch(
+        None,
+        &format!(
+            "netns add {namespace}\n\
+             link add {interface} address {} type veth peer name {INSIDE} address {} netns {namespace}\n",
+            cable.hardware(1),
+            cable.hardware(2)
+        ),
+    )?;
+    forwarding::prepare(interface)?;
+    let has_six = Path::new("/proc/sys/net/ipv6").exists();
+    let six = if has_six {
+        format!("-6 address add {six}/{} dev {interface} nodad\n", cable.six.prefix_len())
+    } else {
+        String::new()
+    };
+    ip.batch(None, &format!("address add {four}/{} dev {interface}\n{six}", cable.four.prefix_len()))
+}
+
+/// Both ends up. Each knows the other's hardware address, so neither has to ask, and the machine answers no question.
+fn connect(ip: &Ip, name: &str, interface: &str, cable: &Cable) -> Result<()> {
+    let (host4, host6) = cable.host();
+    let (own4, own6) = cable.service();
+    let (host, own) = (cable.hardware(1), cable.hardware(2));
+    let has_six = Path::new("/proc/sys/net/ipv6").exists();
+    let only = |text: String| if has_six { text } else { String::new() };
+    ip.batch(
+        None,
+        &format!(
+            "link set {interface} up\n\
+             neighbour replace {own4} lladdr {own} nud permanent dev {interface}\n{}",
+            only(format!("-6 neighbour replace {own6} lladdr {own} nud permanent dev {interface}\n"))
+        ),
+    )?;
+    ip.batch(
+        Some(&namespace(name)),
+        &format!(
+            "link set lo up\n\
+             address add {own4}/{} dev {INSIDE}\n{}\
+             link set {INSIDE} up\n\
+             neighbour replace {host4} lladdr {host} nud permanent dev {INSIDE}\n{}\
+             route add default via {host4}\n{}",
+            cable.four.prefix_len(),
+            only(format!("-6 address add {own6}/{} dev {INSIDE} nodad\n", cable.six.prefix_len())),
+            only(format!("-6 neighbour replace {host6} lladdr {host} nud permanent dev {INSIDE}\n")),
+            only(format!("-6 route add default via {host6}\n"))
+        ),
+    )
+}
+
+/// Takes away whatever of it is there.
+fn take_away(ip: &Ip, name: &str, state: &State) -> Result<()> {
+    let interface = address::interface(name);
+    ip.try_to(&["link", "delete", &interface]);
+    ip.try_to(&["netns", "delete", &namespace(name)]);
+    let Some(member) = state.member(name)? else { return Ok(()) };
+    state.forget(name)?;
+    // Where the holder has ended, the rules are gone already.
+    if state.socket().exists()
+        && let Err(error) = load(&member.rules(name)?.remove()?.to_string(), state)
+    {
+        eprintln!("{error:#}");
+    }
+    Ok(())
+}
