@@ -202,7 +202,7 @@ mod tests {
                "filesystem": {"state": "/var", "readable": ["/a/../b"]}, "accept": {"no-write-execut": "x", "no-realtime": " "}}"#,
             &expect![[r#"
                 "\"filesytem\"" unknown-field: unknown field `filesytem` [did you mean `filesystem`?]
-                "\"filterd\"" wrong-value: `filterd` is not `filtered` or `none` [did you mean `filtered`?]
+                "\"filterd\"" wrong-value: `filterd` is not `filtered`, `private`, `joined` or `none` [did you mean `filtered`?]
                 "0" wrong-value: `0` is not from 1 to 65535 []
                 "7" wrong-value: `7` is not `tcp` or `udp` []
                 "\"/var\"" wrong-type: expected a list, found a string []

@@ -1,8 +1,12 @@
 //! The plan: what is guaranteed, by which mechanism, and what stays open. Pure data, from which everything is emitted.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use sandboxed_netfilter::filter::Service as FilteredService;
+use sandboxed_netfilter::private::Chains;
+use sandboxed_netfilter::value::Protocol;
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::value::Value;
@@ -36,6 +40,8 @@ pub struct Plan {
     pub socket_settings: Settings,
     /// The filter, where the mode asks for one.
     pub filter: Option<Filter>,
+    /// The network namespace that the units join, where they have one that is not systemd's own.
+    pub namespace: Option<Namespace>,
     /// The empty directory that becomes the service's root, where it has one of its own.
     pub root: Option<String>,
     /// Directories in it that must be there before systemd mounts anything.
@@ -68,6 +74,7 @@ impl Plan {
             slice_settings: Settings::default(),
             socket_settings: Settings::default(),
             filter: None,
+            namespace: None,
             root: None,
             mount_points: Vec::new(),
             resolv_conf: None,
@@ -95,6 +102,42 @@ pub struct Filter {
     pub inbound: bool,
     /// Whether a rule switches connection tracking on.
     pub conntrack: bool,
+}
+
+/// A network namespace that the units join.
+#[derive(Clone, Debug)]
+pub enum Namespace {
+    /// One that a unit of ours makes.
+    Private(Private),
+    /// One that something else has made.
+    Joined {
+        /// The unit that makes it, if the policy names it.
+        unit: Option<UnitName>,
+    },
+}
+
+/// A network of the service's own.
+#[derive(Clone, Debug)]
+pub struct Private {
+    /// The service's chains in the table of such networks.
+    pub chains: Chains,
+    /// The networks of its cable, where the policy names them.
+    pub prefixes: Vec<IpNet>,
+    /// The ports that lead to it from other machines.
+    pub published: Vec<(Protocol, u16)>,
+    /// What leads to it from this machine, and from it to this machine.
+    pub doors: Vec<Door>,
+}
+
+/// A TCP port that is handed through between a network of a service's own and this machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Door {
+    /// Whether it leads from this machine to the service.
+    pub inward: bool,
+    /// Where connections are taken.
+    pub listen: Vec<SocketAddr>,
+    /// Where they lead, on the other side.
+    pub to: SocketAddr,
 }
 
 /// Directives with their values, each given once.

@@ -205,6 +205,21 @@ lexical! {
 }
 
 lexical! {
+    /// A network: an IPv4 or IPv6 address, and after a slash how many of its bits all addresses of the network share.
+    Prefix, "Network",
+    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|(?=[^:/]*:)[0-9A-Fa-f:.]{2,45}/[0-9]{1,3})$",
+    "a network such as `10.99.0.0/30` or `fd00:99::/64`",
+    ["10.99.0.0/30", "fd00:99::/64"],
+    |text| text.split_once('/').is_some_and(|(address, length)| {
+        (digits(length, 1, 2) && address.split('.').count() == 4 && address.split('.').all(|o| digits(o, 1, 3)))
+            || (digits(length, 1, 3)
+                && address.contains(':')
+                && (2..=45).contains(&address.len())
+                && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b)))
+    })
+}
+
+lexical! {
     /// An amount of memory in bytes, with K, M, G or T for powers of 1024; a percentage of the machine's memory; or `infinity`.
     Memory, "Amount of memory",
     r"^([0-9]{1,15}[KMGT]?|[0-9]{1,2}%|100%|infinity)$",
@@ -285,6 +300,7 @@ mod tests {
         agree::<SocketName>(text);
         agree::<Endpoint>(text);
         agree::<Address>(text);
+        agree::<Prefix>(text);
         agree::<Memory>(text);
         agree::<Size>(text);
         agree::<SystemCall>(text);
@@ -332,6 +348,12 @@ mod tests {
             "1.2.3.4",
             "1.2.3.4.5",
             "x.service\n",
+            "10.0.0.0/8",
+            "10.0.0.0/128",
+            "::/0",
+            "fd00::/1234",
+            "fd00::",
+            "/8",
         ] {
             agree_everywhere(text);
         }

@@ -196,6 +196,8 @@ impl Target {
     pub fn program(&self, name: &str) -> Option<HostPath> {
         let usual = match name {
             "nft" => "/usr/sbin/nft",
+            "ip" => "/usr/sbin/ip",
+            "systemd-socket-proxyd" => "/usr/lib/systemd/systemd-socket-proxyd",
             "iptables-restore" => "/usr/sbin/iptables-restore",
             "ip6tables-restore" => "/usr/sbin/ip6tables-restore",
             _ => "",

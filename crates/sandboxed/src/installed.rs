@@ -13,8 +13,13 @@ use crate::systemctl::REFUSED_DROP_IN;
 /// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
 const STATE: &str = "/etc/sandboxed";
 
-/// The table that all sandboxes share, and the unit that owns it; they go with the last of them.
-const SHARED: [&str; 2] = ["/etc/nftables/sandboxed.nft", "/etc/systemd/system/sandboxed-filter.service"];
+/// The tables that all sandboxes share, and the units that own them; they go with the last of them.
+const SHARED: [&str; 4] = [
+    "/etc/nftables/sandboxed.nft",
+    "/etc/nftables/sandboxed-private.nft",
+    "/etc/systemd/system/sandboxed-filter.service",
+    "/etc/systemd/system/sandboxed-network.service",
+];
 
 /// The files of a sandbox by their absolute paths, with the policy it was planned from.
 pub(crate) fn files(plan: &Plan, artifacts: &Artifacts, policy: &str) -> Artifacts {
@@ -87,6 +92,20 @@ pub(crate) fn units(name: &str) -> Result<Vec<String>> {
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
     let units = plan.pointer(&format!("/sandboxes/{name}/units")).and_then(|units| units.as_array());
     Ok(units.into_iter().flatten().filter_map(|unit| unit.as_str()).map(str::to_owned).collect())
+}
+
+/// The units that only this sandbox has: what loads its rules, makes its network, or hands ports through.
+///
+/// # Errors
+/// If no such sandbox is installed.
+pub(crate) fn own_units(name: &str) -> Result<Vec<String>> {
+    let list = folder(name).join("files");
+    let text = std::fs::read_to_string(&list)
+        .with_context(|| format!("no sandbox `{name}` is installed ({} is absent)", list.display()))?;
+    let unit = |path: &str| {
+        path.strip_prefix("/etc/systemd/system/").filter(|unit| !unit.contains('/')).map(str::to_owned)
+    };
+    Ok(text.lines().filter_map(unit).filter(|unit| unit.starts_with("sandboxed-")).collect())
 }
 
 /// How the files on disk differ from these.

@@ -303,7 +303,11 @@ impl Filesystem {
         let named = self.readable.iter().chain(&self.executable).filter_map(bind);
         let resolv_conf = match planner.policy.network.resolver {
             Resolver::Host => AbsPath::new("/etc/resolv.conf").ok().map(|file| Bind::new(file).optional()),
-            Resolver::Servers | Resolver::None => None,
+            Resolver::Servers => {
+                let own = AbsPath::new(&format!("/etc/{}", crate::emit::resolv_conf(&planner.plan))).ok();
+                own.zip(AbsPath::new("/etc/resolv.conf").ok()).map(|(own, there)| Bind::new(own).to(there))
+            }
+            Resolver::None => None,
         };
         system.into_iter().chain(etc).chain(resolv_conf).chain(named).collect()
     }

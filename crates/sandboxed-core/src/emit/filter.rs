@@ -39,11 +39,14 @@ pub(super) fn holder_program(plan: &Plan) -> Option<String> {
 }
 
 /// A program with its arguments.
-fn line(program: &str, arguments: impl IntoIterator<Item = String>) -> Result<ExecLine, EmitError> {
+pub(super) fn line(
+    program: &str,
+    arguments: impl IntoIterator<Item = String>,
+) -> Result<ExecLine, EmitError> {
     Ok(ExecLine::new(AbsPath::new(program)?, arguments.into_iter().map(Argument::Literal)))
 }
 
-fn nft_program(plan: &Plan) -> Result<String, EmitError> {
+pub(super) fn nft_program(plan: &Plan) -> Result<String, EmitError> {
     Ok(plan.target.program("nft").ok_or(EmitError::Program("nft"))?.path().to_owned())
 }
 
@@ -111,6 +114,6 @@ pub(super) fn holder(plan: &Plan) -> Result<Option<String>, EmitError> {
     Ok(Some(text.to_string()))
 }
 
-fn firewalls() -> Result<Vec<UnitName>, EmitError> {
+pub(super) fn firewalls() -> Result<Vec<UnitName>, EmitError> {
     Ok(FIREWALLS.iter().map(|name| UnitName::new(name)).collect::<Result<_, _>>()?)
 }

@@ -1,6 +1,8 @@
 //! What plans become: files, as they go under /etc.
 
+mod door;
 mod filter;
+mod network;
 mod nft;
 mod report;
 mod unit;
@@ -58,6 +60,7 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
     for plan in plans {
         unit::emit(plan, &mut files)?;
         nft::emit(plan, &mut files)?;
+        network::emit(plan, &mut files)?;
         if let Some(text) = &plan.resolv_conf {
             files.insert(resolv_conf(plan), text.clone());
         }
@@ -69,6 +72,7 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
             files.insert(format!("systemd/system/{}", filter::HOLDER), holder);
         }
     }
+    network::shared(plans, &mut files)?;
     files.insert("plan.json".to_owned(), Report::new(plans).to_text());
     Ok(files)
 }

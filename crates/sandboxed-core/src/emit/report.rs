@@ -6,7 +6,7 @@ use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::name;
 use serde::Serialize;
 
-use crate::plan::{Outcome, Plan, Settings};
+use crate::plan::{Namespace, Outcome, Plan, Settings};
 use crate::target::Target;
 
 /// What was planned for all sandboxes of a machine.
@@ -44,12 +44,45 @@ pub struct SandboxReport<'a> {
     /// The packet filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<FilterReport<'a>>,
+    /// The network of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkReport>,
     /// What became of each guarantee.
     pub guarantees: &'a [Outcome],
     /// The directives of its units, as systemd reads them.
     pub directives: BTreeMap<&'static str, Vec<String>>,
     /// What should be known beside.
     pub notes: &'a [String],
+}
+
+/// A service's network of its own.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkReport {
+    /// The unit that makes it.
+    pub unit: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The ports that lead to it from other machines.
+    pub published: Vec<String>,
+    /// Whether it switches connection tracking on for the machine.
+    pub connection_tracking: bool,
+}
+
+impl NetworkReport {
+    fn new(plan: &Plan) -> Option<Self> {
+        let Some(Namespace::Private(private)) = &plan.namespace else { return None };
+        Some(Self {
+            unit: format!("sandboxed-{}-network.service", plan.name),
+            namespace: format!("/run/netns/sandboxed-{}", plan.name),
+            published: private
+                .published
+                .iter()
+                .map(|(protocol, port)| format!("{protocol}/{port}"))
+                .collect(),
+            connection_tracking: true,
+        })
+    }
 }
 
 /// The packet filter of a sandbox.
@@ -98,6 +131,7 @@ impl<'a> SandboxReport<'a> {
                 chains: filter.service.chains().map(|chain| chain.name.as_str()).collect(),
                 connection_tracking: filter.conntrack,
             }),
+            network: NetworkReport::new(plan),
             guarantees: &plan.outcomes,
             directives: directives(&plan.service),
             notes: &plan.notes,

@@ -5,7 +5,7 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, ExecLine, Value};
 
-use super::{Artifacts, EmitError, filter};
+use super::{Artifacts, EmitError, door, filter, network};
 use crate::plan::{Plan, Setting};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
@@ -13,8 +13,16 @@ pub const DROP_IN: &str = "zz-sandboxed.conf";
 
 pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {
     let helper = plan.filter.is_some().then(|| filter::helper_name(plan)).transpose()?;
+    let mut needed: Vec<UnitName> = helper.iter().cloned().collect();
+    needed.extend(network::unit(plan)?);
     for unit in &plan.units {
-        let mut text = drop_in(plan, helper.as_ref())?;
+        let mut text = drop_in(plan, &needed)?;
+        let doors = door::sockets(plan)?;
+        if !doors.is_empty() {
+            for directive in ["Requires", "After"] {
+                text.add(Section::Unit, directive, Value::UnitNames(doors.clone()))?;
+            }
+        }
         text.set(Section::Service, "Slice", Value::UnitNames(vec![plan.slice.clone()]))?;
         let alone = |name: &str| unit.settings.get(Section::Service, name).is_some();
         for setting in plan.service.iter().filter(|setting| !alone(setting.name)).chain(unit.settings.iter())
@@ -24,7 +32,7 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
         files.insert(path(&unit.name), text.to_string());
     }
     for socket in &plan.sockets {
-        let mut text = drop_in(plan, helper.as_ref())?;
+        let mut text = drop_in(plan, helper.as_slice())?;
         text.set(Section::Socket, "Slice", Value::UnitNames(vec![plan.slice.clone()]))?;
         for setting in plan.socket_settings.iter() {
             write(&mut text, setting)?;
@@ -61,12 +69,12 @@ pub(super) fn header(plan: &Plan) -> UnitText {
     text
 }
 
-/// What drop-ins of services and sockets begin with: without the filter the unit does not run.
-fn drop_in(plan: &Plan, helper: Option<&UnitName>) -> Result<UnitText, EmitError> {
+/// What drop-ins of services and sockets begin with: without the filter or the network the unit does not run.
+fn drop_in(plan: &Plan, needed: &[UnitName]) -> Result<UnitText, EmitError> {
     let mut text = header(plan);
-    if let Some(helper) = helper {
+    if !needed.is_empty() {
         for directive in ["Requires", "BindsTo", "After"] {
-            text.set(Section::Unit, directive, Value::UnitNames(vec![helper.clone()]))?;
+            text.set(Section::Unit, directive, Value::UnitNames(needed.to_vec()))?;
         }
     }
     Ok(text)

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use sandboxed_core::emit::{self, Artifacts};
-use sandboxed_core::plan::Plan;
+use sandboxed_core::plan::{Namespace, Plan};
 
 use crate::cli::{Policies, Surroundings};
 use crate::command::REFUSED;
@@ -149,10 +149,18 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         }
     }
     // A helper that runs already has loaded the rules of before.
-    let helper = format!("sandboxed-{}-filter.service", plan.name);
     let rules_changed = difference.changes.keys().any(|path| path.starts_with("/etc/nftables/"));
-    if plan.filter.is_some() && rules_changed && systemctl::is_active(&helper)? {
-        systemctl::run(&["reload", &helper])?;
+    for helper in helpers(plan) {
+        if !systemctl::is_active(&helper)? {
+            continue;
+        }
+        let unit_changed = difference.changes.keys().any(|path| path.ends_with(&format!("/{helper}")));
+        if options.restart && unit_changed {
+            // With it the services restart, and find what it makes as it is now.
+            systemctl::run(&["restart", &helper])?;
+        } else if rules_changed {
+            systemctl::run(&["reload", &helper])?;
+        }
     }
     systemctl::run(&["enable", "--quiet", "--now", "sandboxed-replan.path"])?;
     if options.restart {
@@ -163,6 +171,14 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The units that load a sandbox's rules.
+fn helpers(plan: &Plan) -> Vec<String> {
+    let filter = plan.filter.is_some().then(|| format!("sandboxed-{}-filter.service", plan.name));
+    let private = matches!(plan.namespace, Some(Namespace::Private(_)));
+    let network = private.then(|| format!("sandboxed-{}-network.service", plan.name));
+    filter.into_iter().chain(network).collect()
 }
 
 /// Whether a unit of the sandbox runs outside of its slice, or as it was before its files changed.

@@ -20,8 +20,8 @@ pub(crate) struct Options {
     no_restart: bool,
 }
 
-/// The unit that owns the table.
-const HOLDER: &str = "sandboxed-filter.service";
+/// The units that own our tables.
+const HOLDERS: [&str; 2] = ["sandboxed-filter.service", "sandboxed-network.service"];
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for name in &options.names {
@@ -37,17 +37,34 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             for unit in &running {
                 systemctl::run(&["stop", unit])?;
             }
-            if systemctl::is_active(&helper)? {
-                systemctl::run(&["stop", &helper])?;
+            for helper in [helper, format!("sandboxed-{name}-network.service")] {
+                if systemctl::is_active(&helper)? {
+                    systemctl::run(&["stop", &helper])?;
+                }
+            }
+            // The holder of all networks ends by itself after the last of them, but not at once; and after this, its unit is
+            // no longer there to say what it leaves behind.
+            let needed = systemctl::property("sandboxed-network.service", "BoundBy")?;
+            let mut others =
+                needed.split_whitespace().filter(|unit| !unit.starts_with(&format!("sandboxed-{name}-")));
+            if others
+                .try_fold(true, |none, unit| Ok::<_, anyhow::Error>(none && !systemctl::is_active(unit)?))?
+            {
+                systemctl::run(&["stop", "sandboxed-network.service"]).ok();
             }
             if installed::names()?.len() == 1 {
                 systemctl::run(&["disable", "--quiet", "--now", "sandboxed-replan.path"])?;
             }
         }
         let slice = sandboxed_systemd::name::slice_for(name)?;
+        let ours = installed::own_units(name)?;
         installed::uninstall(name)?;
         systemctl::run(&["daemon-reload"])?;
         if !options.no_restart {
+            // What failed is remembered by systemd, under names that nothing explains any more.
+            for unit in &ours {
+                let _ = systemctl::run(&["reset-failed", unit]);
+            }
             // Not under a running service: its mounts would go with the directory.
             let _ = std::fs::remove_dir_all(format!("/run/sandboxed/root/{name}"));
             // An empty slice would stay, under a name that nothing explains any more.
@@ -58,9 +75,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
     }
     if !options.no_restart && installed::names()?.is_empty() {
-        // Our table has nothing in it any more. Where it has an owner it goes with that; where nft is gone, so is the table.
-        if systemctl::is_active(HOLDER)? {
-            systemctl::run(&["stop", HOLDER])?;
+        // Our tables have nothing in them any more. Where one has an owner it goes with that; where nft is gone, so is it.
+        for holder in HOLDERS {
+            if systemctl::property(holder, "ActiveState")? != "inactive" {
+                systemctl::run(&["stop", holder])?;
+            }
         }
         let _ = std::process::Command::new("nft")
             .args(["delete", "table", "inet", "sandboxed"])

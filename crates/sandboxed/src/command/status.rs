@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 use clap::Args;
 use sandboxed_core::emit;
-use sandboxed_core::plan::Plan;
+use sandboxed_core::plan::{Namespace, Plan};
 use serde::Serialize;
 
 use crate::cli::Surroundings;
@@ -106,6 +106,12 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
         let group = systemctl::property(unit, "ControlGroup")?;
         if !group.split('/').any(|part| part == plan.slice.as_str()) {
             amiss.push(format!("{unit} runs outside of {}: it was not restarted since", plan.slice.as_str()));
+        }
+    }
+    if matches!(plan.namespace, Some(Namespace::Private(_))) && any {
+        let helper = format!("sandboxed-{}-network.service", plan.name);
+        if !systemctl::is_active(&helper)? {
+            amiss.push(format!("{helper} is not active"));
         }
     }
     if plan.filter.is_some() && any {

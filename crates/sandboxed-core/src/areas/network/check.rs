@@ -6,25 +6,17 @@ use crate::planner::{Finding, Planner};
 
 impl Network {
     pub(super) fn contradictions(&self, planner: &mut Planner<'_>) {
-        if self.mode == Mode::None {
-            for (field, used) in [("listen", !self.listen.is_empty()), ("allow", !self.allow.is_empty())] {
-                if used {
-                    let kind = conflict(
-                        "a service without a network cannot have this",
-                        "use the mode `filtered`, or leave this out",
-                    );
-                    planner.find(
-                        Finding::new(kind, format!("/network/{field}"))
-                            .related("/network/mode", "no network because of this"),
-                    );
-                }
-            }
-        }
+        self.fields_of_other_modes(planner);
         self.resolver_contradictions(planner);
         let bindable =
             planner.policy.privileges.capabilities.iter().any(|c| c.name() == "CAP_NET_BIND_SERVICE");
         for (index, listen) in self.listen.iter().enumerate() {
-            if listen.port < 1024 && !bindable && planner.policy.sockets.is_empty() {
+            // In a network of its own it can bind any.
+            if self.mode != Mode::Private
+                && listen.port < 1024
+                && !bindable
+                && planner.policy.sockets.is_empty()
+            {
                 let reason = format!("port {} can only be bound with CAP_NET_BIND_SERVICE", listen.port);
                 let help = "let a socket unit bind it (`sockets`), or add the capability to `privileges.capabilities`".to_owned();
                 planner.find(Finding::new(
@@ -32,6 +24,53 @@ impl Network {
                     format!("/network/listen/{index}/port"),
                 ));
             }
+        }
+    }
+}
+
+impl Network {
+    /// What the mode has no use for is an error: it would promise what is not kept.
+    fn fields_of_other_modes(&self, planner: &mut Planner<'_>) {
+        let (listen, allow) = (("listen", !self.listen.is_empty()), ("allow", !self.allow.is_empty()));
+        let (reason, help, remark, fields) = match self.mode {
+            Mode::None => (
+                "a service without a network cannot have this",
+                "use the mode `filtered` or `private`, or leave this out",
+                "no network because of this",
+                vec![listen, allow],
+            ),
+            Mode::Joined => (
+                "what is reached in a namespace that something else has made is up to that",
+                "use the mode `filtered` or `private`, or leave this out",
+                "another's network because of this",
+                vec![listen, allow],
+            ),
+            Mode::Filtered | Mode::Private => ("", "", "", Vec::new()),
+        };
+        for (field, _) in fields.into_iter().filter(|(_, used)| *used) {
+            let finding = Finding::new(conflict(reason, help), format!("/network/{field}"));
+            planner.find(finding.related("/network/mode", remark));
+        }
+        let joins =
+            [("namespace", self.namespace.is_some()), ("namespaceUnit", self.namespace_unit.is_some())];
+        let of_mode = [
+            (Mode::Private, "private", vec![("prefixes", !self.prefixes.is_empty())]),
+            (Mode::Joined, "joined", joins.to_vec()),
+        ];
+        for (mode, name, fields) in of_mode {
+            for (field, _) in fields.into_iter().filter(|(_, used)| *used && self.mode != mode) {
+                let help = format!("set `mode` to `{name}`, or leave this out");
+                let kind = conflict(&format!("only the mode `{name}` has a use for this"), &help);
+                let finding = Finding::new(kind, format!("/network/{field}"));
+                planner.find(finding.related("/network/mode", "because of this"));
+            }
+        }
+        if self.mode == Mode::Joined && self.namespace.is_none() {
+            let kind = conflict(
+                "the mode `joined` needs to know what to join",
+                "name the `namespace`: `/run/netns/vpn`",
+            );
+            planner.find(Finding::new(kind, "/network/mode"));
         }
     }
 }

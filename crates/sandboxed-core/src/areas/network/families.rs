@@ -63,7 +63,9 @@ impl Network {
                 .map(|f| f.name())
                 .filter(|name| !name.starts_with("AF_INET"))
                 .collect(),
-            Mode::Filtered => self.address_families.iter().map(|family| family.name()).collect(),
+            Mode::Filtered | Mode::Private | Mode::Joined => {
+                self.address_families.iter().map(|family| family.name()).collect()
+            }
         };
         let list =
             if families.is_empty() { Value::word("none") } else { Value::allow(families.iter().copied()) };

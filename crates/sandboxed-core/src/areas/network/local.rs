@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::check::not_an_address;
-use super::{Network, Protocol, Resolver};
+use super::{Mode, Network, Protocol, Resolver};
 use crate::planner::Planner;
 use crate::scalar::Endpoint;
 
@@ -46,7 +46,8 @@ impl Network {
         }
         self.contradictions(planner);
         // A name server on this machine (systemd-resolved's, say) is reached like any other local port.
-        let local = planner.target.name_servers.iter().filter(|_| self.resolver == Resolver::Host);
+        let asked = self.resolver == Resolver::Host && self.mode == Mode::Filtered;
+        let local = planner.target.name_servers.iter().filter(|_| asked);
         for address in local.copied().filter(IpAddr::is_loopback) {
             for protocol in [Protocol::Udp, Protocol::Tcp] {
                 allowed.push(LocalEndpoint { protocol, address, port: 53 });

@@ -5,9 +5,11 @@
 mod check;
 mod families;
 mod filtered;
+mod joined;
 mod local;
 mod none;
 mod offer;
+mod private;
 mod resolver;
 
 use schemars::JsonSchema;
@@ -22,7 +24,8 @@ use super::AreaName;
 use super::filesystem::guarantees;
 use crate::guarantee::Guarantee;
 use crate::planner::Planner;
-use crate::scalar::{Address, Endpoint};
+use crate::policy::present;
+use crate::scalar::{Address, Endpoint, HostPath, Prefix, UnitName};
 
 /// What the service reaches over the network, and who reaches it.
 ///
@@ -47,6 +50,18 @@ pub struct Network {
     /// The name servers, where `resolver` is `servers`.
     #[schemars(title = "Name servers")]
     pub name_servers: Vec<Address>,
+    /// The networks of the service's cable in the mode `private`, at most one of each family, instead of those that are chosen
+    /// by the sandbox's name among what the machine has no route to. IPv4 needs four addresses (`/30`).
+    #[schemars(title = "Networks of its own")]
+    pub prefixes: Vec<Prefix>,
+    /// The network namespace that the service joins in the mode `joined`, such as that of a VPN.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "HostPath", title = "Namespace", example = "/run/netns/vpn")]
+    pub namespace: Option<HostPath>,
+    /// The unit that makes this namespace: the service starts after it and stops with it.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "UnitName", title = "Unit of the namespace", example = "vpn.service")]
+    pub namespace_unit: Option<UnitName>,
     /// The address families that the service may make sockets of.
     #[schemars(title = "Address families", extend("x-guarantee" = "address-families-limited"))]
     pub address_families: Vec<AddressFamily>,
@@ -58,6 +73,11 @@ pub struct Network {
 pub enum Mode {
     /// It uses the machine's network, and a filter closes whatever a separate machine could not reach.
     Filtered,
+    /// It has a network of its own, with a virtual cable to the machine. Other machines are reached with the machine's
+    /// address, and the machine itself is not. Connections are tracked for it, and the machine passes its packets on.
+    Private,
+    /// It is in a network that something else has made, such as a VPN, and is as open as that is.
+    Joined,
     /// It has no network. Sockets reach it by activation only.
     None,
 }
@@ -70,6 +90,9 @@ impl Default for Network {
             allow: Vec::new(),
             resolver: Resolver::Host,
             name_servers: Vec::new(),
+            prefixes: Vec::new(),
+            namespace: None,
+            namespace_unit: None,
             address_families: vec![AddressFamily::Unix, AddressFamily::Inet, AddressFamily::Inet6],
         }
     }
@@ -96,6 +119,8 @@ impl Network {
         match self.mode {
             Mode::None => Self::no_network(planner),
             Mode::Filtered => self.filtered(planner, &allowed),
+            Mode::Private => self.private(planner, &allowed),
+            Mode::Joined => self.joined(planner),
         }
         self.resolver(planner);
     }

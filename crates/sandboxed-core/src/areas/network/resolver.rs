@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Network;
 use super::check::conflict;
+use super::{Mode, Network};
+use crate::areas::filesystem::below;
 use crate::planner::{Finding, Planner};
 
 /// How the service resolves names.
@@ -29,6 +30,7 @@ impl Network {
     }
 
     pub(super) fn resolver_contradictions(&self, planner: &mut Planner<'_>) {
+        self.resolver_elsewhere(planner);
         match (self.resolver, self.name_servers.is_empty()) {
             (Resolver::Servers, true) => {
                 let kind = conflict("the resolver `servers` needs at least one", "add them to `nameServers`");
@@ -44,6 +46,35 @@ impl Network {
                 );
             }
             _ => {}
+        }
+    }
+    /// Where the service is not in the machine's network, the machine's own resolver is not there, and must not be reached by
+    /// another way.
+    fn resolver_elsewhere(&self, planner: &mut Planner<'_>) {
+        if self.mode == Mode::Filtered {
+            return;
+        }
+        for (index, socket) in planner.policy.ipc.sockets.iter().enumerate() {
+            let path = socket.path();
+            let path = path.strip_prefix("/var").unwrap_or(path);
+            if ["/run/nscd", "/run/systemd/resolve"].into_iter().any(|resolver| below(path, resolver)) {
+                let kind = conflict(
+                    "who answers there resolves names for the service in the machine's network",
+                    "leave it out, and name `nameServers`",
+                );
+                let finding = Finding::new(kind, format!("/ipc/sockets/{index}"));
+                planner.find(finding.related("/network/mode", "because of this"));
+            }
+        }
+        let asks = matches!(self.mode, Mode::Private | Mode::Joined) && self.resolver == Resolver::Host;
+        let stub = planner.target.name_servers.iter().find(|address| address.is_loopback());
+        if let Some(stub) = stub.filter(|_| asks) {
+            let kind = conflict(
+                &format!("this machine resolves names at {stub}, which is not in the service's network"),
+                "set `resolver` to `servers` and name them in `nameServers` (`resolvectl dns` shows those that systemd-resolved \
+                 asks)",
+            );
+            planner.find(Finding::new(kind, "/network/resolver").related("/network/mode", "because of this"));
         }
     }
 }

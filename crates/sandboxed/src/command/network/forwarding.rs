@@ -189,7 +189,10 @@ mod tests {
     fn member(published: &[&str]) -> Vec<(String, Member)> {
         let published = published.iter().map(|port| port.parse().unwrap()).collect();
         let (address4, address6) = ("198.18.0.2".parse().unwrap(), "fd00::2".parse().unwrap());
-        vec![("a".to_owned(), Member { interface: "sb-a".to_owned(), address4, address6, published })]
+        vec![(
+            "a".to_owned(),
+            Member { interface: "sb-a".to_owned(), address4, address6, published, loaded: true },
+        )]
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub(super) struct Member {
     pub(super) address6: Ipv6Addr,
     /// The ports that lead to it.
     pub(super) published: Vec<Port>,
+    /// Whether the rules know it.
+    pub(super) loaded: bool,
 }
 
 impl Member {

@@ -3,11 +3,14 @@
 use std::{
     fs,
     net::{Ipv4Addr, UdpSocket},
+    os::fd::AsFd,
     path::Path,
+    thread,
 };
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use sandboxed_netfilter::value::Protocol;
 
 use super::{
@@ -35,12 +38,14 @@ pub(super) fn up(options: &Up, state: &State) -> Result<()> {
     let interface = address::interface(name);
     let (address4, address6) = cable.service();
     let published = options.published.clone();
-    let member = Member { interface: interface.clone(), address4, address6, published };
+    let mut member = Member { interface: interface.clone(), address4, address6, published, loaded: false };
     state.remember(name, &member)?;
     let rules = member.rules(name)?.add()?;
     let made = make(&ip, name, &interface, &cable).and_then(|()| {
         // Before the cable is up, and so before anything comes by it.
         load(&format!("{chains}{rules}"), state)?;
+        member.loaded = true;
+        state.remember(name, &member)?;
         connect(&ip, name, &interface, &cable)
     });
     if let Err(error) = made {
@@ -117,7 +122,7 @@ fn make(ip: &Ip, name: &str, interface: &str, cable: &Cable) -> Result<()> {
     forwarding::prepare(interface)?;
     let has_six = Path::new("/proc/sys/net/ipv6").exists();
     let six = if has_six {
-        format!("-6 address add {six}/{} dev {interface} nodad\n", cable.six.prefix_len())
+        format!("address add {six}/{} dev {interface} nodad\n", cable.six.prefix_len())
     } else {
         String::new()
     };
@@ -136,7 +141,7 @@ fn connect(ip: &Ip, name: &str, interface: &str, cable: &Cable) -> Result<()> {
         &format!(
             "link set {interface} up\n\
              neighbour replace {own4} lladdr {own} nud permanent dev {interface}\n{}",
-            only(format!("-6 neighbour replace {own6} lladdr {own} nud permanent dev {interface}\n"))
+            only(format!("neighbour replace {own6} lladdr {own} nud permanent dev {interface}\n"))
         ),
     )?;
     ip.batch(
@@ -148,11 +153,28 @@ fn connect(ip: &Ip, name: &str, interface: &str, cable: &Cable) -> Result<()> {
              neighbour replace {host4} lladdr {host} nud permanent dev {INSIDE}\n{}\
              route add default via {host4}\n{}",
             cable.four.prefix_len(),
-            only(format!("-6 address add {own6}/{} dev {INSIDE} nodad\n", cable.six.prefix_len())),
-            only(format!("-6 neighbour replace {host6} lladdr {host} nud permanent dev {INSIDE}\n")),
-            only(format!("-6 route add default via {host6}\n"))
+            only(format!("address add {own6}/{} dev {INSIDE} nodad\n", cable.six.prefix_len())),
+            only(format!("neighbour replace {host6} lladdr {host} nud permanent dev {INSIDE}\n")),
+            only(format!("route add default via {host6}\n"))
         ),
-    )
+    )?;
+    any_port(name)
+}
+
+/// Every port of its network is the service's own, so it may bind the low ones too: the capability for that would not count
+/// in a user namespace.
+fn any_port(name: &str) -> Result<()> {
+    let path = format!("/run/netns/{}", namespace(name));
+    let file = fs::File::open(&path).with_context(|| format!("can't open {path}"))?;
+    let inside = thread::spawn(move || -> Result<()> {
+        // This thread alone moves there, and ends there.
+        move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?)
+    });
+    inside
+        .join()
+        .unwrap_or_else(|_| bail!("a thread ended by itself"))
+        .context("can't open the low ports to the service")
 }
 
 /// Takes away whatever of it is there.
@@ -163,7 +185,8 @@ fn take_away(ip: &Ip, name: &str, state: &State) -> Result<()> {
     let Some(member) = state.member(name)? else { return Ok(()) };
     state.forget(name)?;
     // Where the holder has ended, the rules are gone already.
-    if state.socket().exists()
+    if member.loaded
+        && state.socket().exists()
         && let Err(error) = load(&member.rules(name)?.remove()?.to_string(), state)
     {
         eprintln!("{error:#}");

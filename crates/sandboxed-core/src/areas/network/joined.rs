@@ -1,0 +1,38 @@
+//! The mode in which the service joins a network namespace that something else has made.
+
+use sandboxed_systemd::name::UnitName;
+use sandboxed_systemd::value::Value;
+
+use super::{ABSTRACT_SOCKETS_CLOSED, LOCAL_PORTS_CLOSED, Network, OFFER_LIMITED, PORTS_NOT_TAKEN};
+use crate::plan::Namespace;
+use crate::planner::{Mechanism, Planner, guarantee, path};
+
+impl Network {
+    pub(super) fn joined(&self, planner: &mut Planner<'_>) {
+        let Some(joined) = &self.namespace else { return };
+        let inside = || {
+            Mechanism::service("NetworkNamespacePath", path(joined).map(Value::Path))
+                .summary(format!("the network namespace {}, which something else has made", joined.path()))
+        };
+        let open = |what: &str| format!("{what} in {} is up to whatever has made it", joined.path());
+        // systemd's own filter knows nothing of namespaces, so it holds in any.
+        let closed = inside()
+            .and("IPAddressDeny", Value::words(["localhost"]))
+            .leaves_open(open("which of this machine's ports are reached, but for loopback addresses,"));
+        let mut kept = guarantee(&LOCAL_PORTS_CLOSED).by(closed).keep(planner);
+        for (promised, what) in [
+            (&PORTS_NOT_TAKEN, "which ports the service takes"),
+            (&OFFER_LIMITED, "who reaches the service's ports"),
+            (
+                &ABSTRACT_SOCKETS_CLOSED,
+                "this machine's abstract sockets are closed, and whose others there are",
+            ),
+        ] {
+            kept |= guarantee(promised).by(inside().leaves_open(open(what))).keep(planner);
+        }
+        if kept {
+            let unit = self.namespace_unit.as_ref().and_then(|unit| UnitName::new(unit.as_str()).ok());
+            planner.plan.namespace = Some(Namespace::Joined { unit });
+        }
+    }
+}
