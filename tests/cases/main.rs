@@ -8,6 +8,7 @@ mod fail_closed;
 mod hostile;
 mod launcher;
 mod lifecycle;
+mod private;
 mod probe;
 mod synapse;
 mod upgrade;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
             hostile::CASES,
             launcher::CASES,
             lifecycle::CASES,
+            private::CASES,
             probe::CASES,
             synapse::CASES,
             upgrade::CASES,

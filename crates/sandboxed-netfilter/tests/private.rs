@@ -7,6 +7,7 @@ use sandboxed_netfilter::{
     name::Interface,
     private::{self, Chains, Interfaces, Member},
     rule::Rule,
+    script::Script,
     table::Ownership,
     value::Protocol,
 };
@@ -38,20 +39,22 @@ fn member() -> Member {
 fn the_table_and_a_service_that_comes_and_goes() {
     let table = private::table(Ownership::Shared);
     table.check().unwrap();
+    private::spare().check().unwrap();
     assert!(table.needs_conntrack());
     let changes = [
-        chains().script(),
-        member().add().unwrap(),
+        chains().script().to_string(),
+        member().add().unwrap().to_string(),
         Interfaces {
             uplinks: vec![interface("eth0"), interface("wlan0")],
             opened4: vec![interface("eth0")],
             opened6: Vec::new(),
         }
         .script(),
-        member().remove().unwrap(),
+        Script::delete(&private::names::spare()).to_string(),
+        member().remove().unwrap().to_string(),
     ];
-    let changes = changes.map(|script| script.to_string()).join("\n");
-    let text = format!("{}\n{changes}", sandboxed_netfilter::script::Script::ensure(&table));
+    let changes = changes.join("\n");
+    let text = format!("{}\n{changes}", Script::ensure(&table));
     insta::assert_snapshot!(text);
     if let Some(output) = common::in_namespace("nft", &["-c", "-f", "-"], &text) {
         common::assert_accepted(&output, &text);
@@ -61,7 +64,7 @@ fn the_table_and_a_service_that_comes_and_goes() {
 /// What was put in is taken out again, to the last element.
 #[test]
 fn nothing_stays_behind() {
-    let table = sandboxed_netfilter::script::Script::ensure(&private::table(Ownership::Shared));
+    let table = Script::ensure(&private::table(Ownership::Shared));
     let script = format!(
         "set -eu\n\
          nft -f - <<'A'\n{table}A\nnft list ruleset > /dev/shm/$$.before\n\

@@ -80,7 +80,8 @@ fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitE
             ipnet::IpNet::V6(network) => format!("--network6={network}"),
         }))
         .chain([plan.name.clone(), rules.clone()]);
-    let down = words("down").chain(ip).chain([plan.name.clone()]);
+    let down =
+        words("down").chain(ip).chain(["--nft".to_owned(), filter::nft_program(plan)?, plan.name.clone()]);
     text.set(Section::Service, "ExecStart", Value::Exec(vec![filter::line(&sandboxed, up)?]))?;
     let reload = words("reload").chain([rules]);
     text.set(Section::Service, "ExecReload", Value::Exec(vec![filter::line(&sandboxed, reload)?]))?;
@@ -106,13 +107,15 @@ fn holder(plan: &Plan) -> Result<UnitText, EmitError> {
         .chain([format!("{}/{TABLE}", plan.target.rules.path())]);
     text.set(Section::Service, "ExecStart", Value::Exec(vec![filter::line(&sandboxed, hold)?]))?;
     // Before the rules go the machine stops passing packets on; and also where it was killed.
-    let restore =
-        || Ok::<_, EmitError>(vec![filter::line(&sandboxed, ["network", "restore"].map(str::to_owned))?]);
-    text.set(Section::Service, "ExecStop", Value::Exec(restore()?))?;
-    text.set(Section::Service, "ExecStopPost", Value::Exec(restore()?))?;
+    let restore = ["network", "restore", "--ip", &program(plan, "ip")?, "--nft", &filter::nft_program(plan)?];
+    let restore = vec![filter::line(&sandboxed, restore.map(str::to_owned))?];
+    text.set(Section::Service, "ExecStop", Value::Exec(restore.clone()))?;
+    text.set(Section::Service, "ExecStopPost", Value::Exec(restore))?;
     let folder = Value::Directories(vec![Directory::new("sandboxed-network")?]);
     text.set(Section::Service, "RuntimeDirectory", folder)?;
     text.set(Section::Service, "RuntimeDirectoryMode", Value::Mode(0o700))?;
+    // It says what is still to be taken away after an end without order.
+    text.set(Section::Service, "RuntimeDirectoryPreserve", Value::word("yes"))?;
     // Its end is the end of all these services.
     text.set(Section::Service, "OOMScoreAdjust", Value::Signed(-1000))?;
     Ok(text)

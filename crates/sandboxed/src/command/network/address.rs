@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result, bail};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use sandboxed_netfilter::private::PREFIX;
 
 /// Networks of four addresses are taken from here: reserved for benchmarks (RFC 2544), so neither the internet nor, but for
 /// benchmarks, a private network has a machine there that a service would have to reach.
@@ -122,11 +123,11 @@ fn hash(name: &str) -> u64 {
 pub(super) fn interface(name: &str) -> String {
     let fits = name.len() <= 12 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if fits {
-        return format!("sb-{name}");
+        return format!("{PREFIX}{name}");
     }
     // No sandbox has a `~` in its name.
     let start: String = name.chars().filter(char::is_ascii_alphanumeric).take(5).collect();
-    format!("sb-{start}~{:06x}", hash(name) & 0xff_ffff)
+    format!("{PREFIX}{start}~{:06x}", hash(name) & 0xff_ffff)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ fn lock(nft: &Mutex<Nft>) -> MutexGuard<'_, Nft> {
 }
 
 fn refresh(nft: &mut Nft, ip: &Ip, state: &State) -> Result<()> {
-    forwarding::refresh(ip, state, |interfaces| match nft.load(&interfaces.script().to_string())? {
+    forwarding::refresh(ip, state, |interfaces| match nft.load(&interfaces.script())? {
         Loaded::Yes => Ok(()),
         Loaded::No(reason) => bail!("the interfaces were refused: {reason}"),
     })

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io,
     net::{Ipv4Addr, Ipv6Addr},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -111,6 +112,11 @@ impl State {
 
     /// Keeps others from changing members until it is dropped.
     pub(super) fn lock(&self) -> Result<File> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .with_context(|| format!("can't make {}", self.folder.display()))?;
         let path = self.folder.join("lock");
         let file = File::create(&path).with_context(|| format!("can't write {}", path.display()))?;
         rustix::fs::flock(&file, FlockOperation::LockExclusive)?;
@@ -125,6 +131,16 @@ impl State {
             members.push((name, member));
         }
         Ok(members)
+    }
+
+    /// Takes the folder away, when nothing is remembered any more.
+    pub(super) fn clear(&self) -> Result<()> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("can't remove {}", self.folder.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One of them.

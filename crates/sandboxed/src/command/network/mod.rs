@@ -42,8 +42,15 @@ enum Action {
         /// The file with the table.
         table: PathBuf,
     },
-    /// Undo what the holder changed of the machine's interfaces.
-    Restore,
+    /// After the holder's end: cut the cables of services that have not ended yet, and undo what was changed of the machine.
+    Restore {
+        /// The program ip.
+        #[arg(long, value_name = "PATH", default_value = "ip")]
+        ip: PathBuf,
+        /// The program nft.
+        #[arg(long, value_name = "PATH", default_value = "nft")]
+        nft: PathBuf,
+    },
     /// Make a service's network.
     Up(Up),
     /// Load a service's rules anew.
@@ -56,6 +63,9 @@ enum Action {
         /// The program ip.
         #[arg(long, value_name = "PATH", default_value = "ip")]
         ip: PathBuf,
+        /// The program nft.
+        #[arg(long, value_name = "PATH", default_value = "nft")]
+        nft: PathBuf,
         /// The name of the sandbox.
         name: String,
     },
@@ -89,10 +99,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let state = member::State::new(&options.folder);
     match &options.action {
         Action::Hold { nft, ip, table } => return hold::run(nft, ip, table, &state),
-        Action::Restore => forwarding::restore(&state)?,
+        Action::Restore { ip, nft } => up::restore(&ip::Ip::new(ip), nft, &state)?,
         Action::Up(up) => up::up(up, &state)?,
         Action::Reload { rules } => up::load(&up::read(rules)?, &state)?,
-        Action::Down { ip, name } => up::down(&ip::Ip::new(ip), name, &state)?,
+        Action::Down { ip, nft, name } => up::down(&ip::Ip::new(ip), nft, name, &state)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,15 +3,16 @@
 use std::{
     fs,
     net::{Ipv4Addr, UdpSocket},
-    os::fd::AsFd,
+    os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
+    process::{Command, Stdio},
     thread,
 };
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use sandboxed_netfilter::value::Protocol;
+use sandboxed_netfilter::{private, value::Protocol};
 
 use super::{
     Up,
@@ -65,9 +66,33 @@ pub(super) fn up(options: &Up, state: &State) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn down(ip: &Ip, name: &str, state: &State) -> Result<()> {
+pub(super) fn down(ip: &Ip, nft: &Path, name: &str, state: &State) -> Result<()> {
+    {
+        let _lock = state.lock()?;
+        take_away(ip, name, state)?;
+    }
+    // Whoever is last after the holder's end cleans up, if the holder could not.
+    if UnixStream::connect(state.socket()).is_err() { restore(ip, nft, state) } else { Ok(()) }
+}
+
+/// What is to be done when the rules are gone or about to go: services that have not ended yet reach nobody any more, and the
+/// machine passes nothing on.
+pub(super) fn restore(ip: &Ip, nft: &Path, state: &State) -> Result<()> {
     let _lock = state.lock()?;
-    take_away(ip, name, state)
+    let members = state.members()?;
+    for (_, member) in &members {
+        ip.try_to(&["link", "delete", &member.interface]);
+    }
+    forwarding::restore(state)?;
+    if members.is_empty() {
+        let table = private::names::spare();
+        let _ = Command::new(nft)
+            .args(["delete", "table", "inet", table.as_str()])
+            .stderr(Stdio::null())
+            .status();
+        state.clear()?;
+    }
+    Ok(())
 }
 
 /// A file of rules.

@@ -1,0 +1,280 @@
+//! A service with a network of its own: what it reaches and who reaches it, and that the two live and die together.
+
+mod world;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use sandboxed_cases::harness::Case;
+use sandboxed_cases::sandbox;
+use sandboxed_testbed::{Machine, Suite};
+use world::{ask, attempts, prepared};
+
+pub(crate) const CASES: &[Case] = &[
+    Case::new("private::reaches_others_and_not_the_machine", reaches_others_and_not_the_machine),
+    Case::new("private::is_reached_where_it_offers", is_reached_where_it_offers),
+    Case::new("private::makes_no_router", makes_no_router),
+    Case::new("private::lives_and_dies_with_its_network", lives_and_dies_with_its_network),
+    Case::new("private::nothing_gets_through_meanwhile", nothing_gets_through_meanwhile),
+    Case::new("private::holds_against_firewalls", holds_against_firewalls),
+    Case::new("private::remove_leaves_no_trace", remove_leaves_no_trace),
+    Case::new("joined::is_where_it_is_told", joined),
+];
+
+/// What a separate machine could not do. Each succeeds without the sandbox.
+const HOSTILE: &str = "tcp 127.0.0.1 5555,tcp ::1 5555,tcp 0.0.0.0 5555,tcp 198.51.100.1 5555,tcp 2001:db8:100::1 5555,\
+    udp 127.0.0.1 5555,udp 198.51.100.1 5555,udp 2001:db8:100::1 5555,tcp 172.30.0.1 5555,tcp 172.30.0.2 5555,\
+    udp 172.30.0.2 5555,tcp 2001:db8:30::2 5555,tcp ::ffff:127.0.0.1 5555,abstract victim-5555,tcp 127.0.0.1 5556";
+
+/// What it must be able to do all the same: other machines on the network and behind it, and a port that the policy allows.
+const NEEDED: &str = "tcp 198.51.100.2 5555,udp 198.51.100.2 5555,tcp 203.0.113.7 5555,udp 203.0.113.7 5555,\
+    tcp 2001:db8:100::2 5555,tcp 2001:db8:113::7 5555,udp 2001:db8:113::7 5555,tcp 127.0.0.1 5432";
+
+fn reaches_others_and_not_the_machine(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    for wanted in [HOSTILE, NEEDED] {
+        let failed: Vec<_> = attempts(&machine, "127.0.0.1 8008", wanted)?
+            .into_iter()
+            .filter(|(_, error)| error.is_some())
+            .collect();
+        ensure!(failed.is_empty(), "without a sandbox these fail too, so they show nothing: {failed:#?}");
+    }
+    world::apply(&machine)?;
+    let needed = attempts(&machine, "127.0.0.1 8008", NEEDED)?;
+    let failed: Vec<_> = needed.iter().filter(|(_, error)| error.is_some()).collect();
+    ensure!(failed.is_empty(), "the service needs these: {failed:#?}\n{}", world::state(&machine)?);
+    // The ends of its own cable, and another sandbox's, are there only now.
+    let ends = world::addresses(&machine, "sb-served")?.join(" 5555,tcp ");
+    let other = world::addresses_inside(&machine, "other")?.join(" 8009,tcp ");
+    let hostile = format!("{HOSTILE},tcp {ends} 5555,tcp {other} 8009,bound eth0 198.51.100.1 5555");
+    let succeeded: Vec<_> = attempts(&machine, "127.0.0.1 8008", &hostile)?
+        .into_iter()
+        .filter(|(_, error)| error.is_none())
+        .collect();
+    ensure!(
+        succeeded.is_empty(),
+        "from the sandbox these succeed: {succeeded:#?}\n{}",
+        world::state(&machine)?
+    );
+    Ok(())
+}
+
+fn is_reached_where_it_offers(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    world::apply(&machine)?;
+    // From this machine, by either family, and from others where the policy says so, who are known by their own address.
+    for (from, to, caller) in [
+        ("", "127.0.0.1 8008", "127.0.0.1"),
+        ("", "::1 8008", "127.0.0.1"),
+        ("", "198.51.100.1 8448", "127.0.0.1"),
+        ("lan", "198.51.100.1 8448", "198.51.100.2"),
+        ("lan", "2001:db8:100::1 8448", "2001:db8:100::2"),
+        ("internet", "198.51.100.1 8448", "203.0.113.7"),
+        ("box", "172.30.0.1 8448", "172.30.0.2"),
+    ] {
+        let answer = ask(&machine, from, to, "")?;
+        let answer = answer.with_context(|| format!("no answer to {from:?} at {to}"))?;
+        let known = answer.caller.trim_start_matches("::ffff:");
+        ensure!(known == caller, "{from:?} at {to} is known as {known}");
+    }
+    // Not on ports that it does not offer, nor at its own address, which others know the way to.
+    let inside = world::addresses_inside(&machine, "served")?;
+    machine.script("ip -n lan route add 198.18.0.0/15 via 198.51.100.1; ip -n lan route add fd00::/8 via 2001:db8:100::1")?;
+    for (from, to) in [("lan", "198.51.100.1 8008".to_owned()), ("", "198.51.100.1 8008".to_owned())]
+        .into_iter()
+        .chain(inside.iter().map(|address| ("lan", format!("{address} 8008"))))
+        .chain(inside.iter().map(|address| ("", format!("{address} 8008"))))
+    {
+        ensure!(ask(&machine, from, &to, "")?.is_none(), "{from:?} is answered at {to}");
+    }
+    // What it takes inside is taken from nobody.
+    let taken = attempts(&machine, "127.0.0.1 8008", "take 6000,squat unclaimed")?;
+    ensure!(taken.iter().all(|(_, error)| error.is_none()), "its own network is not its own: {taken:#?}");
+    machine.script(
+        "if python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 6000), 2)' 2>/dev/null; then exit 1; fi
+         python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"\\0unclaimed\")'",
+    )?;
+    Ok(())
+}
+
+/// Others on the network must not reach through this machine what it alone is connected to.
+fn makes_no_router(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.script(
+        "ip -n lan route add 172.30.0.0/24 via 198.51.100.1; ip -n lan route add 2001:db8:30::/64 via 2001:db8:100::1",
+    )?;
+    let through = |machine: &Machine| -> Result<Vec<bool>> {
+        ["172.30.0.2", "2001:db8:30::2"]
+            .into_iter()
+            .map(|address| world::victim_answers(machine, "lan", address))
+            .collect()
+    };
+    ensure!(through(&machine)? == [false, false], "it is a router before anything was done");
+    world::apply(&machine)?;
+    let open = "cat /proc/sys/net/ipv4/conf/lan0/forwarding /proc/sys/net/ipv6/conf/lan0/force_forwarding";
+    ensure!(machine.script(open)? == "1\n1\n", "nothing is passed on, so this shows nothing");
+    ensure!(through(&machine)? == [false, false], "it became a router");
+    // Somebody makes it one, and then it is: what was not ours is not ours.
+    machine.script("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")?;
+    world::until("it passes packets on", || Ok(through(&machine)? == [true, true]))?;
+    machine.check(["systemctl", "stop", "served.service", "other.service"])?;
+    world::until("the network is gone", || world::gone(&machine))?;
+    ensure!(through(&machine)? == [true, true], "what somebody else switched on was switched off");
+    Ok(())
+}
+
+fn lives_and_dies_with_its_network(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    world::apply(&machine)?;
+    let answers = || Ok(ask(&machine, "", "127.0.0.1 8008", "")?.is_some());
+    ensure!(answers()?, "it does not answer");
+    machine.check(["systemctl", "restart", "served.service"])?;
+    world::until("it answers after a restart", answers)?;
+    machine
+        .script("systemctl kill --signal=KILL served.service; sleep 0.2; systemctl start served.service")?;
+    world::until("it answers after a crash", answers)?;
+    for (what, end) in [
+        ("its namespace is deleted", "ip netns delete sandboxed-served"),
+        ("its cable is cut", "ip link delete sb-served"),
+        ("the holder of the rules is killed", "systemctl kill --signal=KILL sandboxed-network.service"),
+        ("nft is killed", "kill -KILL $(pgrep -f 'nft -i$')"),
+        ("its unit is stopped", "systemctl stop sandboxed-served-network.service"),
+    ] {
+        machine.script(end)?;
+        world::until(what, || {
+            Ok(machine.run(["systemctl", "is-active", "served.service"])?.stdout.trim() == "inactive")
+        })
+        .with_context(|| format!("the service goes on though {what}"))?;
+        world::until("nothing of it is left", || {
+            let there = "ls /run/netns/sandboxed-served /sys/class/net/sb-served 2>/dev/null || true";
+            Ok(machine.script(there)?.is_empty() && ask(&machine, "", "127.0.0.1 8008", "")?.is_none())
+        })
+        .with_context(|| format!("after {what}:\n{}", world::state(&machine).unwrap_or_default()))?;
+        machine.script("systemctl reset-failed; systemctl start served.service other.service")?;
+        world::until("it answers again", answers)
+            .with_context(|| format!("after {what}:\n{}", world::state(&machine).unwrap_or_default()))?;
+        let needed = attempts(&machine, "127.0.0.1 8008", NEEDED)?;
+        ensure!(needed.iter().all(|(_, error)| error.is_none()), "after {what}: {needed:#?}");
+    }
+    // A network that is stopped with the last service is gone, and nothing is passed on for it.
+    machine.check(["systemctl", "stop", "served.service", "other.service"])?;
+    world::until("the network is gone", || world::gone(&machine))?;
+    let closed = "cat /proc/sys/net/ipv4/conf/lan0/forwarding /proc/sys/net/ipv6/conf/lan0/force_forwarding";
+    ensure!(machine.script(closed)? == "0\n0\n", "packets are still passed on");
+    Ok(())
+}
+
+/// A service that does not mind being stopped, and tries all the time, gets no connection through while the rules go.
+fn nothing_gets_through_meanwhile(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let stubborn = "[Service]\nEnvironment=STUBBORN=1\nTimeoutStopSec=8\n";
+    machine.write("/etc/systemd/system/served.service.d/stubborn.conf", 0o644, stubborn.as_bytes())?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    world::apply(&machine)?;
+    for kill in ["--kill-who=main", "--kill-who=all"] {
+        for address in ["198.51.100.1", "2001:db8:100::1", "172.30.0.2"] {
+            world::ask_and_leave(&machine, "127.0.0.1 8008", &format!("persist {address} 5555"))?;
+        }
+        let tries = |since: &str| -> Result<usize> {
+            let journal =
+                ["journalctl", "--no-pager", "--output=cat", "--unit=served.service", "--since", since];
+            Ok(machine.check(journal)?.matches("still trying").count())
+        };
+        world::until("it tries", || Ok(tries("-1min")? > 0))?;
+        let now = machine.check(["date", "+%Y-%m-%d %H:%M:%S.%6N"])?;
+        machine.check(["systemctl", "kill", "--signal=KILL", kill, "sandboxed-network.service"])?;
+        sleep(Duration::from_secs(2));
+        ensure!(tries(now.trim())? > 0, "it did not try any more, so this shows nothing");
+        world::until("the service has ended", || {
+            Ok(machine.run(["systemctl", "is-active", "served.service"])?.stdout.trim() == "failed")
+        })?;
+        for victim in ["victim", "victim-box"] {
+            let journal = machine.journal(&format!("{victim}.service"))?;
+            ensure!(journal.contains("called by"), "{victim} does not say who calls");
+            let calls: Vec<_> =
+                journal.lines().filter(|line| line.contains("198.1") || line.contains(" fd")).collect();
+            let calls: Vec<_> = calls.into_iter().filter(|line| !line.contains("198.51.100.")).collect();
+            ensure!(calls.is_empty(), "{kill}: {victim} was called: {calls:#?}");
+        }
+        machine.script("systemctl reset-failed; systemctl start served.service other.service")?;
+        let needed = attempts(&machine, "127.0.0.1 8008", "tcp 203.0.113.7 5555")?;
+        ensure!(needed.iter().all(|(_, error)| error.is_none()), "afterwards: {needed:#?}");
+    }
+    Ok(())
+}
+
+fn holds_against_firewalls(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    world::apply(&machine)?;
+    for flush in [
+        "nft flush ruleset",
+        "nft delete table inet sandboxed_private || true",
+        "iptables -F; iptables -t nat -F",
+    ] {
+        machine.script(flush)?;
+        let succeeded: Vec<_> =
+            attempts(&machine, "127.0.0.1 8008", "tcp 198.51.100.1 5555,tcp 172.30.0.2 5555")?
+                .into_iter()
+                .filter(|(_, error)| error.is_none())
+                .collect();
+        ensure!(succeeded.is_empty(), "after `{flush}`: {succeeded:#?}");
+        let needed = attempts(&machine, "127.0.0.1 8008", "tcp 203.0.113.7 5555")?;
+        ensure!(needed.iter().all(|(_, error)| error.is_none()), "after `{flush}`: {needed:#?}");
+    }
+    // As docker leaves it: nothing is passed on but what it knows of. That can't be helped, but said.
+    machine.script(
+        "nft add table ip filter; nft 'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }'
+         systemctl restart sandboxed-served-network.service",
+    )?;
+    let journal = machine.journal("sandboxed-served-network.service")?;
+    ensure!(
+        journal.contains("the chain FORWARD of the table ip filter drops") && journal.contains("sb-served"),
+        "the journal does not name it:\n{journal}"
+    );
+    Ok(())
+}
+
+fn remove_leaves_no_trace(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let before = world::traces(&machine)?;
+    world::apply(&machine)?;
+    let there = world::traces(&machine)?;
+    for sign in ["sb-served", "sandboxed-served", "table inet sandboxed_private", "sandboxed-network"] {
+        ensure!(there.contains(sign) && !before.contains(sign), "no {sign} in:\n{there}");
+    }
+    machine.check(["sandboxed", "remove", "served", "other"])?;
+    machine.check(["systemctl", "is-active", "served.service"])?;
+    let after = world::traces(&machine)?;
+    ensure!(after == before, "before:\n{before}\nafter:\n{after}");
+    Ok(())
+}
+
+/// A namespace that something else has made, here the network's neighbour.
+fn joined(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let policy = r#"{ "version": 1, "name": "served", "units": ["served.service"],
+        "network": { "mode": "joined", "namespace": "/run/netns/lan", "namespaceUnit": "lan.service" },
+        "filesystem": { "readable": ["/usr/local/lib"] } }"#;
+    machine.write(
+        "/etc/systemd/system/lan.service",
+        0o644,
+        b"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n",
+    )?;
+    machine.write("/root/joined.json", 0o644, policy.as_bytes())?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    sandbox::apply(&machine, &["--restart", "/root/joined.json"])?;
+    machine.check(["systemctl", "is-active", "lan.service"])?;
+    // Its loopback addresses are closed to it, so it is asked from this machine.
+    let reached = attempts(
+        &machine,
+        "198.51.100.2 8008",
+        "tcp 203.0.113.7 5555,tcp 127.0.0.1 5555,abstract victim-5556",
+    )?;
+    let open: Vec<_> =
+        reached.iter().filter(|(_, error)| error.is_none()).map(|(name, _)| name.as_str()).collect();
+    ensure!(open == ["tcp 203.0.113.7 5555"], "{reached:#?}");
+    machine.check(["systemctl", "stop", "lan.service"])?;
+    ensure!(!machine.run(["systemctl", "is-active", "served.service"])?.success(), "it outlives its network");
+    Ok(())
+}

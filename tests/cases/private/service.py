@@ -1,0 +1,124 @@
+"""A service that offers ports, and does what its caller asks of it: `attack`, or a single attempt in words.
+
+It answers each connection with one JSON object: the caller's address, and the attempts with null for each that succeeded, else
+what stood in its way. The same program runs with and without a sandbox.
+"""
+
+import json
+import os
+import signal
+import socket
+import socketserver
+import sys
+import threading
+
+
+def fetch(kind, host, port):
+    """An answer from whoever listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, kind) as client:
+        client.settimeout(3)
+        client.connect((host, int(port)))
+        client.send(b"hello\n")
+        if not client.recv(100):
+            raise ConnectionError("no answer")
+
+
+def tcp(host, port):
+    fetch(socket.SOCK_STREAM, host, port)
+
+
+def udp(host, port):
+    fetch(socket.SOCK_DGRAM, host, port)
+
+
+def bound(interface, host, port):
+    """As tcp, past the routing tables."""
+    with socket.socket() as client:
+        client.settimeout(3)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+        client.connect((host, int(port)))
+        client.send(b"hello\n")
+        if not client.recv(100):
+            raise ConnectionError("no answer")
+
+
+def abstract(name):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(3)
+        client.connect("\0" + name)
+        if not client.recv(100):
+            raise ConnectionError("no answer")
+
+
+def squat(name):
+    """Takes a name that others connect to."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind("\0" + name)
+    server.listen()
+    kept.append(server)
+
+
+def take(port):
+    """Takes a port that others connect to."""
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("0.0.0.0", int(port)))
+    server.listen()
+    kept.append(server)
+
+
+def persist(host, port):
+    """Tries without an end, and says so now and then."""
+    tries = 0
+    while True:
+        tries += 1
+        try:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as client:
+                client.settimeout(0.05)
+                client.connect((host, int(port)))
+        except OSError:
+            pass
+        if tries % 10 == 0:
+            print("still trying", host, flush=True)
+
+
+ATTEMPTS = {word.__name__: word for word in (tcp, udp, bound, abstract, squat, take, persist)}
+kept = []
+
+
+def attempt(words):
+    try:
+        ATTEMPTS[words[0]](*words[1:])
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        asked = self.rfile.readline().decode().strip()
+        answers = {text: attempt(text.split()) for text in asked.split(",") if text}
+        report = {"caller": self.client_address[0], "attempts": answers}
+        self.wfile.write(json.dumps(report).encode() + b"\n")
+
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
+    address_family = socket.AF_INET6
+
+    def server_bind(self):
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
+
+
+if "STUBBORN" in os.environ:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+servers = [Server(("::", int(port)), Handler) for port in sys.argv[1:]]
+for server in servers:
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+address = os.environ["NOTIFY_SOCKET"]
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+    notify.sendto(b"READY=1", "\0" + address[1:] if address[0] == "@" else address)
+threading.Event().wait()
