@@ -159,7 +159,8 @@ fn lives_and_dies_with_its_network(suite: Suite) -> Result<()> {
     }
     // A network that is stopped with the last service is gone, and nothing is passed on for it.
     machine.check(["systemctl", "stop", "served.service", "other.service"])?;
-    world::until("the network is gone", || world::gone(&machine))?;
+    world::until("the network is gone", || world::gone(&machine))
+        .with_context(|| world::state(&machine).unwrap_or_default())?;
     let closed = "cat /proc/sys/net/ipv4/conf/lan0/forwarding /proc/sys/net/ipv6/conf/lan0/force_forwarding";
     ensure!(machine.script(closed)? == "0\n0\n", "packets are still passed on");
     Ok(())

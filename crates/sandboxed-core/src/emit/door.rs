@@ -82,7 +82,8 @@ fn service(plan: &Plan, door: &Door, stem: &str) -> Result<UnitText, EmitError> 
     text.set(Section::Unit, "Description", described(plan, door))?;
     text.set(Section::Unit, "PartOf", Value::UnitNames(vec![socket.clone()]))?;
     text.set(Section::Unit, "After", Value::UnitNames(vec![socket, network::own_unit(plan)?]))?;
-    text.set(Section::Service, "Type", Value::word("notify"))?;
+    // On systemd 252 it does not tell when it is ready.
+    text.set(Section::Service, "Type", Value::word("exec"))?;
     let proxy = plan.target.program("systemd-socket-proxyd");
     let proxy = proxy.ok_or(EmitError::Program("systemd-socket-proxyd"))?;
     let line = filter::line(proxy.path(), [door.to.to_string()])?;
