@@ -16,6 +16,10 @@ pub enum Field {
     OutInterface,
     /// The interface by which it came.
     InInterface,
+    /// The number of the interface by which it leaves: to compare numbers takes half the time that names take.
+    OutInterfaceNumber,
+    /// The number of the interface by which it came.
+    InInterfaceNumber,
     /// The version of the internet protocol.
     Family,
     /// The transport protocol.
@@ -48,6 +52,7 @@ impl Field {
         match self {
             Self::CgroupAtLevel(_) => Type::Cgroup,
             Self::OutInterface | Self::InInterface => Type::Interface,
+            Self::OutInterfaceNumber | Self::InInterfaceNumber => Type::InterfaceNumber,
             Self::Family => Type::Family,
             Self::Protocol => Type::Protocol,
             Self::Source4 | Self::Destination4 => Type::Address4,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     expression::{Field, Match},
-    name::{CgroupPath, Ident, Interface, NameError},
+    name::{CgroupPath, Ident, NameError},
     rule::{Action, Reject, Rule, Verdict},
     script::{Command, Script},
     set::{Elements, Learned, Set, VerdictMap},
@@ -42,7 +42,7 @@ pub mod names {
         inbound = "inbound";
         /// The set that holds the slice which all services are below.
         root = "root";
-        /// The set of interfaces that lead to other machines.
+        /// The set of the interfaces that lead to other machines, by number.
         uplinks = "uplinks";
         /// The chain that sees what the host sends.
         output = "output";
@@ -62,6 +62,12 @@ pub mod names {
         callers4 = "callers4";
         /// The same for IPv6.
         callers6 = "callers6";
+        /// IPv4 peers on other machines that called a service by UDP which may not send to everybody.
+        peers4 = "peers4";
+        /// The same for IPv6.
+        peers6 = "peers6";
+        /// What every service's chain for what leaves to other machines begins its name with.
+        egress = "egress";
     }
 }
 
@@ -69,8 +75,8 @@ pub mod names {
 /// only while a service needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The interfaces that lead to other machines, for services that may send by no others.
-    pub uplinks: Vec<Interface>,
+    /// The numbers of the interfaces that lead to other machines, for services that may send by no others.
+    pub uplinks: Vec<u32>,
     /// Whether services restrict what comes to them, or remember who on this machine called them by UDP (so that they
     /// can answer without connection tracking).
     pub inbound: bool,
@@ -89,7 +95,12 @@ impl Filter {
             .with_set(Set::empty(names::root(), &[Type::Cgroup]))
             .with_set(callers(names::callers4(), Type::Address4))
             .with_set(callers(names::callers6(), Type::Address6))
-            .with_set(Set { elements: self.uplinks(), ..Set::empty(names::uplinks(), &[Type::Interface]) })
+            .with_set(callers(names::peers4(), Type::Address4))
+            .with_set(callers(names::peers6(), Type::Address6))
+            .with_set(Set {
+                elements: self.uplinks(),
+                ..Set::empty(names::uplinks(), &[Type::InterfaceNumber])
+            })
             .with_chain(Chain::new(names::refuse(), refusal().into()))
             .with_chain(Chain::new(names::outgoing(), dispatch(names::services())))
             .with_chain(Chain::new(names::incoming(), dispatch(names::inbound())))
@@ -111,11 +122,13 @@ impl Filter {
     }
 
     /// Makes these the uplinks of a loaded table.
-    pub fn set_uplinks(uplinks: &[Interface]) -> Script {
+    pub fn set_uplinks(uplinks: &[u32]) -> Script {
         let mut script = Script::new(names::table());
         script.push(Command::FlushSet(names::uplinks()));
-        let keys = uplinks.iter().map(|interface| vec![Value::Interface(interface.clone())]).collect();
-        script.push(Command::AddElements(names::uplinks(), keys));
+        let keys: Vec<_> = uplinks.iter().map(|number| vec![Value::InterfaceNumber(*number)]).collect();
+        if !keys.is_empty() {
+            script.push(Command::AddElements(names::uplinks(), keys));
+        }
         script
     }
 
@@ -136,10 +149,10 @@ impl Filter {
     }
 
     fn uplinks(&self) -> Elements {
-        let mut elements = Elements::empty(&[Type::Interface]);
-        for interface in &self.uplinks {
-            // An interface is of the set's type and a single value, so this does not fail.
-            let _ = elements.insert(vec![Value::Interface(interface.clone())]);
+        let mut elements = Elements::empty(&[Type::InterfaceNumber]);
+        for number in &self.uplinks {
+            // A number is of the set's type and a single value, so this does not fail.
+            let _ = elements.insert(vec![Value::InterfaceNumber(*number)]);
         }
         elements
     }
@@ -172,6 +185,7 @@ fn callers(name: Ident, address: Type) -> Set {
 pub struct Service {
     name: String,
     cgroup: CgroupPath,
+    egress: Option<Chain>,
     output: Chain,
     input: Option<Chain>,
 }
@@ -184,7 +198,7 @@ impl Service {
     /// If the name is empty or too long to be a chain's.
     pub fn new(name: &str, cgroup: CgroupPath, output: Vec<Rule>) -> Result<Self, NameError> {
         let chain = Chain::new(Ident::encoded(&names::service(), name)?, output);
-        Ok(Self { name: name.to_owned(), cgroup, output: chain, input: None })
+        Ok(Self { name: name.to_owned(), cgroup, egress: None, output: chain, input: None })
     }
 
     /// Adds rules for what comes to it. They count once the table is loaded with [`Filter::inbound`]; what none of them
@@ -197,14 +211,32 @@ impl Service {
         Ok(self)
     }
 
+    /// Adds rules of their own for what leaves to other machines, to which the rules for what it sends lead by
+    /// [`Service::egress_chain`].
+    ///
+    /// # Errors
+    /// If the name is too long to be a chain's.
+    pub fn with_egress(mut self, rules: Vec<Rule>) -> Result<Self, NameError> {
+        self.egress = Some(Chain::new(Self::egress_chain(&self.name)?, rules));
+        Ok(self)
+    }
+
+    /// The name of the chain for what leaves to other machines.
+    ///
+    /// # Errors
+    /// If the name is too long to be a chain's.
+    pub fn egress_chain(name: &str) -> Result<Ident, NameError> {
+        Ident::encoded(&names::egress(), name)
+    }
+
     /// The slice.
     pub fn cgroup(&self) -> &CgroupPath {
         &self.cgroup
     }
 
-    /// The chains of its own.
+    /// The chains of its own, those that others lead to first.
     pub fn chains(&self) -> impl Iterator<Item = &Chain> {
-        std::iter::once(&self.output).chain(&self.input)
+        self.egress.iter().chain([&self.output]).chain(&self.input)
     }
 
     fn elements(&self) -> impl Iterator<Item = (Ident, Vec<Value>, Verdict)> {
@@ -250,6 +282,8 @@ impl Service {
         }
         for chain in self.chains() {
             script.push(Command::FlushChain(chain.name.clone()));
+        }
+        for chain in self.chains() {
             script.push(Command::DeleteChain(chain.name.clone()));
         }
         script

@@ -72,6 +72,7 @@ impl Display for Value {
         match self {
             Self::Cgroup(path) => path.fmt(f),
             Self::Interface(name) => name.fmt(f),
+            Self::InterfaceNumber(number) => number.fmt(f),
             Self::InterfacePrefix(prefix) => write!(f, "\"{}*\"", prefix.as_str()),
             Self::Protocols(first, last) => {
                 let known =
@@ -114,6 +115,8 @@ impl Display for Field {
             Self::CgroupAtLevel(level) => return write!(f, "socket cgroupv2 level {level}"),
             Self::OutInterface => "oifname",
             Self::InInterface => "iifname",
+            Self::OutInterfaceNumber => "oif",
+            Self::InInterfaceNumber => "iif",
             Self::Family => "meta nfproto",
             Self::Protocol => "meta l4proto",
             Self::Source4 => "ip saddr",

@@ -16,6 +16,8 @@ pub enum Type {
     Cgroup,
     /// The name of a network interface.
     Interface,
+    /// The number of a network interface.
+    InterfaceNumber,
     /// A transport protocol.
     Protocol,
     /// An IPv4 address.
@@ -40,6 +42,7 @@ impl Type {
         match self {
             Self::Cgroup => Some("cgroupsv2"),
             Self::Interface => Some("ifname"),
+            Self::InterfaceNumber => Some("iface_index"),
             Self::Protocol => Some("inet_proto"),
             Self::Address4 => Some("ipv4_addr"),
             Self::Address6 => Some("ipv6_addr"),
@@ -201,6 +204,8 @@ pub enum Value {
     Cgroup(CgroupPath),
     /// An interface by name.
     Interface(Interface),
+    /// An interface by its number, which the kernel gives to no other as long as the machine runs (if_nametoindex(3)).
+    InterfaceNumber(u32),
     /// All interfaces whose names begin so.
     InterfacePrefix(Interface),
     /// Transport protocols by number, from – to.
@@ -227,6 +232,7 @@ impl Value {
         match self {
             Self::Cgroup(_) => Type::Cgroup,
             Self::Interface(_) | Self::InterfacePrefix(_) => Type::Interface,
+            Self::InterfaceNumber(_) => Type::InterfaceNumber,
             Self::Protocols(..) => Type::Protocol,
             Self::Addresses4(..) => Type::Address4,
             Self::Addresses6(..) => Type::Address6,

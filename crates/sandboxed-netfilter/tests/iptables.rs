@@ -9,8 +9,9 @@ use sandboxed_netfilter::{
     iptables::{IptablesError, Restore, Service, Shared},
     name::{CgroupPath, Comment, Interface},
     rule::{Action, Reject, Rule, Verdict},
+    set::{Elements, Set},
     table::Table,
-    value::{AddressType, Direction, Family, Ports, Protocol, State, Value},
+    value::{AddressType, Direction, Family, Ports, Protocol, State, Type, Value},
 };
 
 mod common;
@@ -25,7 +26,9 @@ fn interface(name: &str) -> Interface {
 
 /// Two uplinks, so that "by no uplink" has to exclude a list.
 fn table() -> Table {
-    Filter { uplinks: vec![interface("eth0"), interface("wlan0")], ..Filter::default() }.table()
+    let names = ["eth0", "wlan0"].map(|name| vec![interface(name).into()]);
+    let uplinks = Set::of(names::uplinks(), Elements::new(&[Type::Interface], names).unwrap());
+    Filter::default().table().with_set(uplinks)
 }
 
 fn slice() -> CgroupPath {

@@ -30,6 +30,7 @@ fn to_local(name: &str, protocol: Protocol, ports: (u16, u16), flags: TcpFlags) 
         cgroup: Some(path(&format!("{}/x.service", slice(name).as_str()))),
         out_interface: Some("lo".parse().unwrap()),
         in_interface: None,
+        interface_numbers: (None, None),
         source: loopback,
         destination: loopback,
         source_type: AddressType::Local,
@@ -171,7 +172,7 @@ proptest! {
     #[test]
     fn the_table_can_be_loaded_again(uplink: bool, inbound: bool) {
         let mut loaded = loaded(&[&synapse("a")]);
-        let uplinks = uplink.then(|| "eth0".parse().unwrap()).into_iter().collect();
+        let uplinks = uplink.then_some(2).into_iter().collect();
         let filter = Filter { uplinks, inbound, ..Filter::default() };
         loaded.apply(&filter.load()).unwrap();
         let once = loaded.clone();

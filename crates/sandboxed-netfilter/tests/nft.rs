@@ -25,11 +25,7 @@ fn interface(name: &str) -> Interface {
 }
 
 fn filter() -> Filter {
-    Filter {
-        uplinks: vec![interface("eth0"), interface("wlan0")],
-        inbound: true,
-        ownership: Ownership::Shared,
-    }
+    Filter { uplinks: vec![2, 3], inbound: true, ownership: Ownership::Shared }
 }
 
 /// A service that uses every kind of condition and action.
@@ -60,7 +56,7 @@ fn synapse() -> Service {
             vec![vec![Protocol::Tcp.into(), net("::1/128"), Ports::range(5432, 5433).into()]],
         )),
         filter::refuse().when(Match::to_this_machine()),
-        Rule::reject().when(Match::not_in_set(&[Field::OutInterface], &names::uplinks())).counted(),
+        Rule::reject().when(Match::not_in_set(&[Field::OutInterfaceNumber], &names::uplinks())).counted(),
         Rule::new(Reject::PortUnreachable)
             .when(Match::is(Field::Destination4, ["10.0.0.0/8", "192.168.0.0/16"].map(net)).unwrap()),
     ];

@@ -179,6 +179,9 @@ fn one_value(field: Field, value: &Value, way: Conditions) -> Result<Vec<Conditi
         // iptables refuses to be asked for "not every address", and drops the question for every address.
         (_, Value::Addresses4(..) | Value::Addresses6(..)) if value.is_every_address() => vec![way],
         (_, Value::Addresses4(..) | Value::Addresses6(..)) => vec![address(field, false, value, way)],
+        (_, Value::InterfaceNumber(_)) => {
+            return Err(IptablesError::Inexpressible("the number of an interface"));
+        }
         (_, Value::Family(_) | Value::AddressType(_) | Value::Direction(_) | Value::State(_)) => {
             return Err(IptablesError::Inexpressible("this field in a combination"));
         }

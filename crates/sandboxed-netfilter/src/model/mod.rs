@@ -30,6 +30,8 @@ pub struct Packet {
     pub out_interface: Option<Interface>,
     /// The interface by which it came.
     pub in_interface: Option<Interface>,
+    /// The numbers of the interfaces by which it leaves and came.
+    pub interface_numbers: (Option<u32>, Option<u32>),
     /// Its source. An IPv4 address mapped into IPv6 is IPv4 on the wire, so convert it.
     pub source: IpAddr,
     /// Its destination, of the same family.
@@ -227,6 +229,8 @@ impl Run<'_> {
             Field::CgroupAtLevel(level) => packet.cgroup.as_ref()?.ancestor(level).map(Value::Cgroup),
             Field::OutInterface => packet.out_interface.clone().map(Value::Interface),
             Field::InInterface => packet.in_interface.clone().map(Value::Interface),
+            Field::OutInterfaceNumber => packet.interface_numbers.0.map(Value::InterfaceNumber),
+            Field::InInterfaceNumber => packet.interface_numbers.1.map(Value::InterfaceNumber),
             Field::Family => {
                 let family = if packet.destination.is_ipv4() { Family::V4 } else { Family::V6 };
                 Some(Value::Family(family))

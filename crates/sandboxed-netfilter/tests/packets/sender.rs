@@ -68,6 +68,7 @@ impl Sender {
             cgroup: Some(self.group.path()),
             out_interface: Some(interface.parse().unwrap()),
             in_interface: None,
+            interface_numbers: (None, None),
             // No rule of these tests asks for it, as it depends on the route.
             source,
             destination,

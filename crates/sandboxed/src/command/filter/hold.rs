@@ -1,6 +1,7 @@
 //! The owner of the table.
 
 use std::{
+    collections::BTreeSet,
     env, fs,
     io::{self, Read, Write},
     os::{
@@ -13,14 +14,23 @@ use std::{
     },
     path::Path,
     process::{self, ExitCode},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use sandboxed_netfilter::{filter::names, name::Ident, script::Script};
+use sandboxed_netfilter::{
+    filter::{Filter, names},
+    name::Ident,
+    script::Script,
+};
 
-use super::nft::{Loaded, Nft};
+use super::{
+    installed,
+    nft::{Loaded, Nft},
+    uplinks,
+};
 
 /// The most that one request may hold, in bytes: ten thousand sandboxes at once.
 const LIMIT: u64 = 64 << 20;
@@ -29,29 +39,53 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The answer to a request that took effect.
 pub(super) const LOADED: &str = "loaded\n";
 
+/// A thread that panicked in the middle of a request left nft in a state that nobody knows.
+pub(super) const LOST: &str = "an earlier request went wrong";
+
 /// Holds the table until something ends it. It never ends well: without nft the table is gone, and whoever is bound to this
 /// process must end too.
 pub(super) fn run(program: &Path, table: &Path, socket: &Path) -> Result<ExitCode> {
-    let mut nft = own(program, table, &names::table())?;
+    let mut nft = start(program)?;
+    // Before the routes are read, so that no change is missed in between.
+    let notices = uplinks::notices()?;
+    let now = uplinks::now()?;
+    load_table(&mut nft, table, &now)?;
+    let nft = Arc::new(Mutex::new(nft));
+    let following = Arc::clone(&nft);
+    thread::spawn(move || {
+        let error = uplinks::follow(&notices, now, &following);
+        eprintln!("{error:#}");
+        process::exit(1);
+    });
     let listener = listen(socket)?;
     notify_ready()?;
     for client in listener.incoming() {
         // A client that goes away in the middle is no reason to give up the table.
-        if let Err(error) = client.and_then(|client| serve(&mut nft, client)) {
+        let served = client.and_then(|client| {
+            let mut nft = nft.lock().map_err(|_| io::Error::other(LOST))?;
+            serve(&mut nft, client)
+        });
+        if let Err(error) = served {
             eprintln!("a request failed: {error}");
         }
     }
     Ok(ExitCode::FAILURE)
 }
 
-/// Loads a table and owns it; when nft ends, and the table with it, so does this process.
-pub(in crate::command) fn own(program: &Path, table: &Path, name: &Ident) -> Result<Nft> {
-    let (mut nft, mut child) = Nft::start(program)?;
+/// Starts nft; when that ends, and the table with it, so does this process.
+fn start(program: &Path) -> Result<Nft> {
+    let (nft, mut child) = Nft::start(program)?;
     thread::spawn(move || {
         let status = child.wait();
         eprintln!("nft has ended ({status:?}), and the table with it");
         process::exit(1);
     });
+    Ok(nft)
+}
+
+/// Loads a table and owns it; when nft ends, and the table with it, so does this process.
+pub(in crate::command) fn own(program: &Path, table: &Path, name: &Ident) -> Result<Nft> {
+    let mut nft = start(program)?;
     let text = fs::read_to_string(table).with_context(|| format!("can't read {}", table.display()))?;
     // One that somebody else left there without an owner can't be taken over, only replaced.
     let replaced = format!("{}{text}", Script::delete(name));
@@ -59,6 +93,25 @@ pub(in crate::command) fn own(program: &Path, table: &Path, name: &Ident) -> Res
         bail!("the table was refused: {reason}");
     }
     Ok(nft)
+}
+
+/// Loads the table with the uplinks, and with the sandboxes whose slices are there: an owner that takes over from somebody
+/// else must not leave them without their rules.
+fn load_table(nft: &mut Nft, table: &Path, uplinks: &BTreeSet<u32>) -> Result<()> {
+    let text = fs::read_to_string(table).with_context(|| format!("can't read {}", table.display()))?;
+    let uplinks: Vec<u32> = uplinks.iter().copied().collect();
+    // One that somebody else left there without an owner can't be taken over, only replaced.
+    let bare = format!("{}{text}{}", Script::delete(&names::table()), Filter::set_uplinks(&uplinks));
+    let folder = table.parent().unwrap_or(Path::new("/"));
+    let sandboxes = installed::running(folder);
+    if let Loaded::No(reason) = nft.load(&format!("{bare}{sandboxes}"))? {
+        // Without their rules they are closed as soon as one of them is started anew.
+        eprintln!("the rules of running sandboxes were refused: {reason}");
+        if let Loaded::No(reason) = nft.load(&bare)? {
+            bail!("the table was refused: {reason}");
+        }
+    }
+    Ok(())
 }
 
 /// Listens for those who may write to the socket: its owner alone.

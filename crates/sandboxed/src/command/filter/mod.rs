@@ -6,8 +6,10 @@
 //! itself to the owner's unit.
 
 pub(super) mod hold;
+mod installed;
 pub(super) mod load;
 pub(super) mod nft;
+mod uplinks;
 
 use std::{path::PathBuf, process::ExitCode};
 
