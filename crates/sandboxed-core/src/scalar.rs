@@ -205,6 +205,20 @@ lexical! {
 }
 
 lexical! {
+    /// The name of a network interface, at most 15 characters.
+    InterfaceName, "Network interface",
+    r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$",
+    "the name of a network interface: letters, digits, `_`, `.` and `-`, at most 15",
+    ["eth0", "wg0"],
+    |text| {
+        let mut bytes = text.bytes();
+        bytes.next().is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && text.len() <= 15
+            && bytes.all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    }
+}
+
+lexical! {
     /// A network: an IPv4 or IPv6 address, and after a slash how many of its bits all addresses of the network share.
     Prefix, "Network",
     r"^([0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}|(?=[^:/]*:)[0-9A-Fa-f:.]{2,45}/[0-9]{1,3})$",
@@ -217,6 +231,18 @@ lexical! {
                 && (2..=45).contains(&address.len())
                 && address.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b)))
     })
+}
+
+lexical! {
+    /// A port, or a range of ports with both ends.
+    PortRange, "Ports",
+    r"^[0-9]{1,5}(-[0-9]{1,5})?$",
+    "a port or a range: `443`, `8000-8010`",
+    ["443", "8000-8010"],
+    |text| match text.split_once('-') {
+        Some((first, last)) => digits(first, 1, 5) && digits(last, 1, 5),
+        None => digits(text, 1, 5),
+    }
 }
 
 lexical! {
@@ -300,7 +326,9 @@ mod tests {
         agree::<SocketName>(text);
         agree::<Endpoint>(text);
         agree::<Address>(text);
+        agree::<InterfaceName>(text);
         agree::<Prefix>(text);
+        agree::<PortRange>(text);
         agree::<Memory>(text);
         agree::<Size>(text);
         agree::<SystemCall>(text);
@@ -334,6 +362,18 @@ mod tests {
             "x.service",
             ".service",
             "x\n.service",
+            "eth0",
+            "-eth0",
+            "eth0.100-very-long",
+            "10.0.0.0/8",
+            "10.0.0/8",
+            "fd00::/8",
+            "::ffff:10.0.0.0/104",
+            "fd00/8",
+            "/8",
+            "443",
+            "1-",
+            "1-2-3",
             "100%",
             "101%",
             "0",

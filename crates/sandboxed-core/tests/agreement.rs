@@ -18,7 +18,17 @@ fn full() -> Value {
             "etc": ["passwd"], "home": "read-only", "devices": ["/dev/fuse"], "temporarySize": "1M"
         },
         "network": {
-            "mode": "none", "listen": [{"port": 80, "protocol": "udp", "from": "anywhere"}], "allow": ["tcp [::1]:53"],
+            "mode": "none", "allow": ["tcp [::1]:53"], "hostAddresses": "as-remote",
+            "listen": [{
+                "port": 80, "protocol": "udp", "from": "named", "interfaces": ["a"], "networks": ["192.0.2.0/24"]
+            }],
+            "uplinks": ["a"], "interfaces": ["b"], "egress": "internet", "dns": "resolver",
+            "egressRules": [{
+                "action": "deny", "to": ["::/0"], "protocol": "tcp", "ports": ["1-2"], "interfaces": ["c"]
+            }],
+            "limits": {
+                "connectionsPerSecond": 1, "packetsPerSecond": 2, "kilobytesPerSecond": 3, "openConnections": 4
+            },
             "resolver": "servers", "nameServers": ["192.0.2.1"], "addressFamilies": ["AF_UNIX"]
         },
         "processes": {"proc": "all"},

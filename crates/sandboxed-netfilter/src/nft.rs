@@ -145,8 +145,13 @@ impl Display for Elements {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut keys = self.iter();
         match (keys.next(), keys.next()) {
-            // A prefix or a key of several parts is only read between braces, or means something else without.
-            (Some(only), None) if only.len() == 1 && !only.iter().any(Value::is_interval) => key(only).fmt(f),
+            // A range or a key of several parts is only read between braces, or means something else without. A prefix need
+            // not be, and is compared faster than looked up.
+            (Some(only), None)
+                if only.len() == 1 && only.iter().all(|value| !value.is_interval() || value.is_prefix()) =>
+            {
+                key(only).fmt(f)
+            }
             _ => {
                 f.write_str("{ ")?;
                 join(f, ", ", self.iter().map(|parts| key(parts)))?;

@@ -283,6 +283,15 @@ impl Value {
         }
     }
 
+    /// Whether it stands for the addresses of one network.
+    pub(crate) fn is_prefix(&self) -> bool {
+        let addresses = matches!(self, Self::Addresses4(..) | Self::Addresses6(..));
+        let (low, high) = self.interval().unwrap_or_default();
+        let size = high - low;
+        // One less than a power of two, and aligned to it.
+        addresses && size & size.wrapping_add(1) == 0 && low & size == 0
+    }
+
     /// Whether it stands for all addresses of its family.
     pub(crate) fn is_every_address(&self) -> bool {
         let every = match self {

@@ -8,7 +8,21 @@ const STEPS: &str = r#"
 set -eu
 cd "$1"; sandboxed=$2
 fail() { echo "failed: $1" >&2; exit 1; }
-printf 'table inet sandboxed {\n\tflags owner;\n\tchain refuse {\n\t}\n}\n' >table.nft
+printf 'table inet sandboxed {\n\tflags owner;\n\tset uplinks { type iface_index; }\n\tchain refuse {\n\t}\n}\n' >table.nft
+ip link set lo up
+for name in up0 up1 bridge0; do
+    ip link add $name type veth peer name far-$name; ip link set far-$name up; ip link set $name up
+done
+ip address add 10.77.0.1/24 dev up0; ip address add 10.78.0.1/24 dev up1; ip address add 10.79.0.1/24 dev bridge0
+ip route add default via 10.77.0.2
+# Whether the uplinks become these, in the order of their numbers.
+uplinks() {
+    tries=0
+    until test "$(nft list set inet sandboxed uplinks | tr -d ' \n\t"' | sed 's/.*elements={\([^}]*\)}.*/\1/; s/.*iface_index}}//')" = "$1"; do
+        tries=$((tries + 1)); test $tries -lt 500 || fail "the uplinks are not $1: $(nft list set inet sandboxed uplinks)"
+        sleep 0.01
+    done
+}
 printf 'add chain inet sandboxed a\n' >a.nft
 printf 'add rule inet sandboxed a accept\n' >b.nft
 printf 'add chain inet sandboxed half\nadd rule inet sandboxed nowhere accept\n' >bad.nft
@@ -20,6 +34,18 @@ nft 'add table inet sandboxed; add chain inet sandboxed old'
 trap 'kill $holder 2>/dev/null || :' EXIT
 tries=0
 until test -S socket; do tries=$((tries + 1)); test $tries -lt 500 || fail "it does not listen"; sleep 0.01; done
+uplinks up0
+ip route add default via 10.78.0.2 metric 9; uplinks up0,up1
+ip route del default via 10.77.0.2; uplinks up1
+# A route to one network makes no uplink; one that several interfaces share, half a default route and IPv6's do.
+ip route add 192.0.2.0/24 via 10.79.0.2; ip route add unreachable default metric 99
+ip link set up1 down; uplinks ''
+ip route add 0.0.0.0/1 via 10.77.0.2; uplinks up0
+ip route add table 7 default nexthop via 10.77.0.2 nexthop via 10.79.0.2; uplinks up0,bridge0
+ip route flush table 7; ip route del 0.0.0.0/1; uplinks ''
+ip -6 route add 2000::/3 dev up0; uplinks up0
+# One that goes and comes again under the same name is closed until a route leads to it.
+ip link del up0; uplinks ''; ip link add up0 type veth peer name far-up0; ip link set up0 up
 nft list chain inet sandboxed old 2>/dev/null && fail "the table is the old one"
 "$sandboxed" filter load --socket socket table.nft a.nft b.nft
 nft list chain inet sandboxed a | grep -q accept

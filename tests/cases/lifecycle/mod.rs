@@ -65,6 +65,12 @@ fn status_notices_drift(suite: Suite) -> Result<()> {
                 .to_owned(),
             "systemctl restart sandboxed-brief-filter.service; systemctl start brief.service".to_owned(),
         ),
+        (
+            "a filter without its rules",
+            "echo flush chain inet sandboxed service-brief >/root/flush.nft; sandboxed filter load /root/flush.nft"
+                .to_owned(),
+            "systemctl restart sandboxed-brief-filter.service; systemctl start brief.service".to_owned(),
+        ),
     ];
     for (what, change, back) in drifts {
         machine.script(&format!("{change}; systemctl daemon-reload"))?;

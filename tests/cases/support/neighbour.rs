@@ -15,7 +15,7 @@ pub const NEIGHBOUR_V6: &str = "2001:db8:100::2";
 /// Runs a command on the neighbour, put before its words.
 pub const ON_NEIGHBOUR: [&str; 4] = ["ip", "netns", "exec", "neighbour"];
 
-/// Lay the cable and give both ends their addresses.
+/// Lay the cable and give both ends their addresses. The rest of the world is behind the neighbour: the cable is an uplink.
 ///
 /// # Errors
 /// The machine can't make network namespaces.
@@ -26,6 +26,8 @@ pub fn connect(machine: &Machine) -> Result<()> {
          ip address add {MACHINE}/24 dev lan0
          ip address add {MACHINE_V6}/64 dev lan0 nodad
          ip link set lan0 up
+         ip route add default via {NEIGHBOUR} dev lan0
+         ip -6 route add default via {NEIGHBOUR_V6} dev lan0
          ip -n neighbour address add {NEIGHBOUR}/24 dev lan0
          ip -n neighbour address add {NEIGHBOUR_V6}/64 dev lan0 nodad
          ip -n neighbour link set lan0 up

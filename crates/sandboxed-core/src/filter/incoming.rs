@@ -5,38 +5,15 @@ use sandboxed_netfilter::filter::{names, refuse};
 use sandboxed_netfilter::rule::{Action, Rule};
 use sandboxed_netfilter::value::Protocol as Transport;
 
-use super::{FilterError, Scope, exceptions, loopback, ports};
-use crate::areas::network::{LocalEndpoint, Network, Peers, Protocol};
+use super::outgoing::{Direction, as_remote};
+use super::{Asked, FilterError, Uplinks, exceptions, loopback, names_of, offered};
+use crate::areas::network::{Listen, Peers, Protocol};
 
-/// What may reach the service. TCP segments that open no connection have been accepted before.
-pub(super) fn rules(
-    network: &Network,
-    allowed: &[LocalEndpoint],
-    scope: Scope,
-) -> Result<Vec<Rule>, FilterError> {
-    let mut rules = Vec::new();
+/// The rules for what reaches the service. TCP segments that open no connection have been accepted before.
+pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
+    let mut rules = learning(asked)?;
     for (protocol, transport) in [(Protocol::Tcp, Transport::Tcp), (Protocol::Udp, Transport::Udp)] {
-        let offered = |peers| {
-            network.listen.iter().filter(move |l| l.protocol == protocol && l.from == peers).map(|l| l.port)
-        };
-        let local: Vec<u16> = offered(Peers::Localhost).collect();
-        let anywhere: Vec<u16> = offered(Peers::Anywhere).collect();
-        let learn = ports(network, protocol);
-        if protocol == Protocol::Udp && !learn.is_empty() {
-            // So that the service can answer them, and nobody else on this machine.
-            for (address, callers) in
-                [(Field::Source4, names::callers4()), (Field::Source6, names::callers6())]
-            {
-                let fields = vec![address, Field::SourcePort, Field::DestinationPort];
-                rules.push(
-                    Rule::new(Action::Learn { set: callers, fields })
-                        .when(Match::is(Field::InInterface, [loopback()?])?)
-                        .when(Match::protocol(Transport::Udp))
-                        .when(Match::is(Field::DestinationPort, learn.clone())?)
-                        .comment("who may be answered"),
-                );
-            }
-        }
+        let local = offered(asked.network, protocol, |from| from == Peers::Localhost);
         if !local.is_empty() {
             rules.push(
                 Rule::accept()
@@ -46,6 +23,7 @@ pub(super) fn rules(
                     .comment("offered to this machine"),
             );
         }
+        let anywhere = offered(asked.network, protocol, |from| from == Peers::Anywhere);
         if !anywhere.is_empty() {
             rules.push(
                 Rule::accept()
@@ -54,9 +32,23 @@ pub(super) fn rules(
                     .comment("offered to everybody"),
             );
         }
+        let named = asked.network.listen.iter().filter(|l| l.protocol == protocol && l.from == Peers::Named);
+        for listen in named {
+            rules.extend(to_named(listen, transport)?);
+        }
+        let partly = offered(asked.network, protocol, |from| from != Peers::Anywhere);
+        if asked.scope.offer && protocol == Protocol::Udp && !partly.is_empty() {
+            rules.push(
+                refuse()
+                    .when(Match::protocol(transport))
+                    .when(Match::is(Field::DestinationPort, partly)?)
+                    .comment("offered to others"),
+            );
+        }
     }
-    if scope.offer {
-        rules.extend(exceptions(allowed, [Field::Source4, Field::Source6], Field::SourcePort)?);
+    if asked.scope.offer {
+        rules.extend(exceptions(asked.allowed, [Field::Source4, Field::Source6], Field::SourcePort)?);
+        rules.extend(as_remote(asked, Direction::In)?);
         rules.push(refuse().when(Match::protocol(Transport::Tcp)).comment("not offered"));
         rules.push(
             refuse()
@@ -64,6 +56,69 @@ pub(super) fn rules(
                 .when(Match::protocol(Transport::Udp))
                 .comment("not offered to this machine"),
         );
+    }
+    Ok(rules)
+}
+
+/// Remembers who called by UDP, so that the service can answer them and nobody else: those who do not come by an uplink,
+/// and, where the service may not send to all who do, those as well.
+fn learning(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
+    let udp = offered(asked.network, Protocol::Udp, |_| true);
+    let mut rules = Vec::new();
+    if udp.is_empty() {
+        return Ok(rules);
+    }
+    let local = match asked.scope.uplinks {
+        Uplinks::Followed => Match::not_in_set(&[Field::InInterfaceNumber], &names::uplinks()),
+        Uplinks::Named => Match::is_not(Field::InInterface, names_of(&asked.network.uplinks)?)?,
+        Uplinks::Everything => Match::is(Field::InInterface, [loopback()?])?,
+    };
+    let mut learn = |whence: Match, [set4, set6]: [_; 2]| -> Result<(), FilterError> {
+        for (address, set) in [(Field::Source4, set4), (Field::Source6, set6)] {
+            let fields = vec![address, Field::SourcePort, Field::DestinationPort];
+            rules.push(
+                Rule::new(Action::Learn { set, fields })
+                    .when(whence.clone())
+                    .when(Match::protocol(Transport::Udp))
+                    .when(Match::is(Field::DestinationPort, udp.clone())?)
+                    .comment("who may be answered"),
+            );
+        }
+        Ok(())
+    };
+    learn(local, [names::callers4(), names::callers6()])?;
+    if asked.restricts_egress() {
+        let elsewhere = Match::is_not(Field::InInterface, [loopback()?])?;
+        learn(elsewhere, [names::peers4(), names::peers6()])?;
+    }
+    Ok(rules)
+}
+
+/// A port that is offered to some other machines.
+fn to_named(listen: &Listen, transport: Transport) -> Result<Vec<Rule>, FilterError> {
+    let way = if listen.interfaces.is_empty() {
+        Match::is_not(Field::InInterface, [loopback()?])?
+    } else {
+        Match::is(Field::InInterface, names_of(&listen.interfaces)?)?
+    };
+    let whole = |start: Rule| -> Result<Rule, FilterError> {
+        Ok(start
+            .when(way.clone())
+            .when(Match::protocol(transport))
+            .when(Match::is(Field::DestinationPort, [listen.port])?)
+            .comment("offered to some"))
+    };
+    if listen.networks.is_empty() {
+        return Ok(vec![whole(Rule::accept())?]);
+    }
+    let nets = listen.networks.iter().map(|prefix| prefix.network().ok_or(FilterError::Number));
+    let nets = nets.collect::<Result<Vec<_>, _>>()?;
+    let mut rules = Vec::new();
+    for (field, four) in [(Field::Source4, true), (Field::Source6, false)] {
+        let nets: Vec<_> = nets.iter().copied().filter(|net| net.addr().is_ipv4() == four).collect();
+        if !nets.is_empty() {
+            rules.push(whole(Rule::accept().when(Match::is(field, nets)?))?);
+        }
     }
     Ok(rules)
 }

@@ -5,20 +5,26 @@
 //! accept everything. It recognises answers of TCP by their flags and ports instead of by connection tracking, which
 //! would be switched on for the whole machine.
 
+mod egress;
 mod incoming;
 mod outgoing;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sandboxed_netfilter::expression::{Field, Match};
 use sandboxed_netfilter::filter::Service;
 use sandboxed_netfilter::name::{CgroupPath, Interface};
 use sandboxed_netfilter::rule::Rule;
-use sandboxed_netfilter::value::{Protocol as Transport, Value};
+use sandboxed_netfilter::value::{Ports, Protocol as Transport, Value};
 use sandboxed_systemd::name::{self, UnitName};
 
-use crate::areas::network::{LocalEndpoint, Network, Protocol};
+use crate::areas::network::{LocalEndpoint, Network, Peers, Protocol};
 use crate::plan::Filter;
+use crate::scalar::{InterfaceName, PortRange};
+use crate::target::Firewall;
+
+/// Where the loopback networks begin. They are never on the wire.
+const LOOPBACK: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(127, 0, 0, 0), Ipv6Addr::LOCALHOST);
 
 /// Why there is no filter for a policy. The policy's types rule all of these out but one: too many endpoints.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +35,9 @@ pub enum FilterError {
     /// A set that netfilter does not take.
     #[error(transparent)]
     Set(#[from] sandboxed_netfilter::set::SetError),
+    /// A network or port with a number that is too large.
+    #[error("a network or port that does not exist")]
+    Number,
 }
 
 /// Which guarantees the filter is to keep.
@@ -38,28 +47,57 @@ pub(crate) struct Scope {
     pub(crate) local: bool,
     /// Only offered ports of the service are reached.
     pub(crate) offer: bool,
+    /// What leaves to other machines is restricted as the policy says.
+    pub(crate) egress: bool,
+    /// By which interfaces it may leave.
+    pub(crate) uplinks: Uplinks,
+}
+
+/// By which interfaces the service may send to other machines, beside those that the policy names further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Uplinks {
+    /// By those in the table's set, which the table's owner keeps.
+    Followed,
+    /// By those that the policy names.
+    Named,
+    /// By all.
+    Everything,
+}
+
+/// What is asked of a filter.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The policy's area.
+    pub(crate) network: &'a Network,
+    /// Its local exceptions.
+    pub(crate) allowed: &'a [LocalEndpoint],
+    /// The name servers of its resolver.
+    pub(crate) name_servers: &'a [IpAddr],
+    /// The ports that the machine's firewall opens to others.
+    pub(crate) firewall: &'a Firewall,
+    /// The guarantees.
+    pub(crate) scope: Scope,
+}
+
+impl Asked<'_> {
+    fn restricts_egress(&self) -> bool {
+        self.scope.egress && self.network.restricts_egress()
+    }
 }
 
 /// The filter of the sandbox `sandbox` in `slice`.
 ///
 /// # Errors
 /// If netfilter takes no such name or set.
-pub(crate) fn build(
-    sandbox: &str,
-    slice: &UnitName,
-    network: &Network,
-    allowed: &[LocalEndpoint],
-    scope: Scope,
-) -> Result<Filter, FilterError> {
+pub(crate) fn build(sandbox: &str, slice: &UnitName, asked: &Asked<'_>) -> Result<Filter, FilterError> {
     let cgroup = CgroupPath::new(&name::cgroup_path(slice))?;
-    let mut service = Service::new(
-        sandbox,
-        cgroup,
-        if scope.local { outgoing::rules(network, allowed)? } else { Vec::new() },
-    )?;
-    let inbound = scope.offer || !ports(network, Protocol::Udp).is_empty();
+    let mut service = Service::new(sandbox, cgroup, outgoing::rules(sandbox, asked)?)?;
+    if asked.restricts_egress() {
+        service = service.with_egress(egress::rules(asked)?)?;
+    }
+    let inbound = asked.scope.offer || !offered(asked.network, Protocol::Udp, |_| true).is_empty();
     if inbound {
-        service = service.with_input(incoming::rules(network, allowed, scope)?)?;
+        service = service.with_input(incoming::rules(asked)?)?;
     }
     let conntrack = service
         .chains()
@@ -95,13 +133,24 @@ fn exceptions(
     Ok(rules)
 }
 
-/// The ports that a service offers by a protocol.
-fn ports(network: &Network, protocol: Protocol) -> Vec<u16> {
-    let mut ports: Vec<u16> =
-        network.listen.iter().filter(|l| l.protocol == protocol).map(|l| l.port).collect();
+/// The ports that a service offers by a protocol to those whom `whom` picks.
+fn offered(network: &Network, protocol: Protocol, whom: impl Fn(Peers) -> bool) -> Vec<u16> {
+    let chosen = network.listen.iter().filter(|listen| listen.protocol == protocol && whom(listen.from));
+    let mut ports: Vec<u16> = chosen.map(|listen| listen.port).collect();
     ports.sort_unstable();
     ports.dedup();
     ports
+}
+
+/// Ports of a firewall, each a port or a range.
+fn ports(texts: &[String]) -> Result<Vec<Ports>, FilterError> {
+    let one = |text: &String| PortRange::new(text).and_then(|range| range.ports()).ok_or(FilterError::Number);
+    texts.iter().map(one).collect()
+}
+
+/// Interfaces by name.
+fn names_of(names: &[InterfaceName]) -> Result<Vec<Interface>, FilterError> {
+    Ok(names.iter().map(|name| Interface::new(name.as_str())).collect::<Result<_, _>>()?)
 }
 
 fn single(address: IpAddr) -> Value {

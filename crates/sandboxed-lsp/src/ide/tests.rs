@@ -84,7 +84,7 @@ fn a_conflict_names_both_places() {
         r#"{ services.sandboxed.synapse = { enable = true; network.mode = "none"; network.listen = [ { port = 8008; } ]; }; }"#,
         &expect![[r#"
             "[ { port = 8008; } ]" conflict a service without a network cannot have this
-              help: use the mode `filtered`, or leave this out
+              help: use the mode `filtered` or `private`, or leave this out
               "\"none\"": no network because of this
         "#]],
     );
@@ -128,6 +128,10 @@ fn what_the_target_cannot_give() {
         &expect![[r#"
             "synapse" target-cannot `local-ports-closed` cannot be kept (the service cannot reach a port of this machine that another machine could not reach): the target has no packet filter
               help: to do without it, add a reason: `"accept": { "local-ports-closed": "…" }`
+            "synapse" target-cannot `host-networks-closed` cannot be kept (the service cannot send into a network that exists only on this machine): the target has no packet filter; the target has no packet filter
+              help: to do without it, add a reason: `"accept": { "host-networks-closed": "…" }`
+            "synapse" target-cannot `egress-limited` cannot be kept (the service cannot reach another machine that the policy does not let it reach): the target has no packet filter
+              help: to do without it, add a reason: `"accept": { "egress-limited": "…" }`
             "synapse" target-cannot `ports-not-taken` cannot be kept (the service cannot take a port that the policy does not offer): the target has no packet filter
               help: to do without it, add a reason: `"accept": { "ports-not-taken": "…" }`
             "synapse" target-cannot `offer-limited` cannot be kept (the service cannot be reached on a port by those whom the policy does not name): the target has no packet filter
@@ -203,11 +207,11 @@ fn json_policies_are_checked_alike() {
         text,
         &trixie(),
         &expect![[r#"
-        "\"synapze\"" unknown-preset there is no preset `synapze`
-          help: did you mean `synapse`?
-        "\"non\"" wrong-value `non` is not `filtered` or `none`
-          help: did you mean `none`?
-    "#]],
+            "\"synapze\"" unknown-preset there is no preset `synapze`
+              help: did you mean `synapse`?
+            "\"non\"" wrong-value `non` is not `filtered`, `private`, `joined` or `none`
+              help: did you mean `none`?
+        "#]],
     );
     findings_on(
         Language::Json,
@@ -298,12 +302,15 @@ fn completes_options() {
         "{ services.sandboxed.synapse.network.$0 }",
         9,
         &expect![[r#"
-            Option mode ("filtered" | "none" · relaxes local-ports-closed) -> "mode = \"$0\";"
+            Option mode ("filtered" | "private" | "joined" | "none" · relaxes local-ports-closed) -> "mode = \"$0\";"
             Option listen (list of offered port · relaxes ports-not-taken) -> "listen = [ $0 ];"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "allow = [ $0 ];"
-            Option resolver ("host" | "servers" | "none" · relaxes local-ports-closed) -> "resolver = \"$0\";"
-            Option nameServers (list of IP address) -> "nameServers = [ $0 ];"
-            Option addressFamilies (list of address family · relaxes address-families-limited) -> "addressFamilies = [ $0 ];"
+            Option hostAddresses ("closed" | "as-remote" · relaxes local-ports-closed) -> "hostAddresses = \"$0\";"
+            Option uplinks (list of network interface · relaxes host-networks-closed) -> "uplinks = [ $0 ];"
+            Option interfaces (list of network interface · relaxes host-networks-closed) -> "interfaces = [ $0 ];"
+            Option egress ("any" | "internet" | "none" · relaxes egress-limited) -> "egress = \"$0\";"
+            Option egressRules (list of egress rule · relaxes egress-limited) -> "egressRules = [ $0 ];"
+            Option dns ("any" | "resolver" · relaxes egress-limited) -> "dns = \"$0\";"
         "#]],
     );
     complete(
@@ -313,9 +320,13 @@ fn completes_options() {
         &expect![[r#"
             Option listen (list of offered port · relaxes ports-not-taken) -> "listen"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "allow"
-            Option resolver ("host" | "servers" | "none" · relaxes local-ports-closed) -> "resolver"
-            Option nameServers (list of IP address) -> "nameServers"
-            Option addressFamilies (list of address family · relaxes address-families-limited) -> "addressFamilies"
+            Option hostAddresses ("closed" | "as-remote" · relaxes local-ports-closed) -> "hostAddresses"
+            Option uplinks (list of network interface · relaxes host-networks-closed) -> "uplinks"
+            Option interfaces (list of network interface · relaxes host-networks-closed) -> "interfaces"
+            Option egress ("any" | "internet" | "none" · relaxes egress-limited) -> "egress"
+            Option egressRules (list of egress rule · relaxes egress-limited) -> "egressRules"
+            Option dns ("any" | "resolver" · relaxes egress-limited) -> "dns"
+            Object limits (attribute set · relaxes egress-limited) -> "limits"
         "#]],
     );
     complete(
@@ -324,7 +335,9 @@ fn completes_options() {
         9,
         &expect![[r#"
             Option protocol ("tcp" | "udp") -> "protocol = \"$0\";"
-            Option from ("localhost" | "anywhere") -> "from = \"$0\";"
+            Option from ("localhost" | "anywhere" | "named") -> "from = \"$0\";"
+            Option interfaces (list of network interface) -> "interfaces = [ $0 ];"
+            Option networks (list of network) -> "networks = [ $0 ];"
         "#]],
     );
     complete(
@@ -341,7 +354,7 @@ fn completes_options() {
         "{ \"version\": 1, \"network\": { $0 } }",
         3,
         &expect![[r#"
-            Option mode ("filtered" | "none" · relaxes local-ports-closed) -> "\"mode\": \"$0\""
+            Option mode ("filtered" | "private" | "joined" | "none" · relaxes local-ports-closed) -> "\"mode\": \"$0\""
             Option listen (list of offered port · relaxes ports-not-taken) -> "\"listen\": [$0]"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "\"allow\": [$0]"
         "#]],
@@ -366,18 +379,22 @@ fn completes_values() {
         "{ services.sandboxed.synapse.network.mode = $0; }",
         9,
         &expect![[r#"
-        Value filtered (default) -> "\"filtered\""
-        Value none () -> "\"none\""
-    "#]],
+            Value filtered (default) -> "\"filtered\""
+            Value private () -> "\"private\""
+            Value joined () -> "\"joined\""
+            Value none () -> "\"none\""
+        "#]],
     );
     complete(
         Language::Nix,
         "{ services.sandboxed.synapse.network.mode = \"f$0\"; }",
         9,
         &expect![[r#"
-        Value filtered (default) -> "filtered"
-        Value none () -> "none"
-    "#]],
+            Value filtered (default) -> "filtered"
+            Value private () -> "private"
+            Value joined () -> "joined"
+            Value none () -> "none"
+        "#]],
     );
     complete(
         Language::Nix,
@@ -501,7 +518,7 @@ fn hover_explains_options_values_and_sandboxes() {
 
             ---
 
-            **network.mode** ("filtered" | "none")
+            **network.mode** ("filtered" | "private" | "joined" | "none")
 
             How the service is kept from the machine's own network.
 
@@ -695,6 +712,8 @@ fn actions_correct_what_is_wrong() {
         &target("systemd=257,kernel=6.12,netfilter=none"),
         &expect![[r#"
             * Do without `local-ports-closed` (needs a reason)
+            * Do without `host-networks-closed` (needs a reason)
+            * Do without `egress-limited` (needs a reason)
             * Do without `ports-not-taken` (needs a reason)
             * Do without `offer-limited` (needs a reason)
             * Write out what the preset `synapse` says

@@ -125,6 +125,9 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
                     .to_owned(),
             );
         }
+        for chain in changed_chains(plan) {
+            amiss.push(format!("the packet filter is not as planned: `{chain}` has other rules"));
+        }
     }
     Ok(())
 }
@@ -132,9 +135,30 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
 /// Whether the map leads from the slice, as it is now, to rules: nft looks its path up, so a slice that was recreated has no
 /// element any more. (To list the map takes nft minutes where there are a thousand sandboxes.)
 fn filtered(plan: &Plan) -> bool {
-    let nft = plan.target.program("nft").map_or_else(|| "nft".to_owned(), |path| path.path().to_owned());
     let element = format!("{{ \"{}\" }}", sandboxed_systemd::name::cgroup_path(&plan.slice));
-    let output =
-        Command::new(nft).args(["get", "element", "inet", "sandboxed", "services", &element]).output();
-    output.is_ok_and(|output| output.status.success())
+    nft(plan, &["get", "element", "inet", "sandboxed", "services", &element]).is_some()
+}
+
+/// The chains of the sandbox that are gone, or have more or fewer rules than planned. (nft prints rules in words of its own,
+/// which differ by version.)
+fn changed_chains(plan: &Plan) -> Vec<&str> {
+    let chains = plan.filter.iter().flat_map(|filter| filter.service.chains());
+    let changed = chains.filter(|chain| {
+        let arguments = ["-a", "-t", "list", "chain", "inet", "sandboxed", chain.name.as_str()];
+        let listing = nft(plan, &arguments).unwrap_or_default();
+        // With -a every rule ends in its handle, as the chain's and the table's own lines may.
+        let rule = |line: &&str| {
+            let line = line.trim_start();
+            line.contains("# handle ") && !line.starts_with("table ") && !line.starts_with("chain ")
+        };
+        listing.lines().filter(rule).count() != chain.rules.len()
+    });
+    changed.map(|chain| chain.name.as_str()).collect()
+}
+
+/// What nft prints, if it does what it is told.
+fn nft(plan: &Plan, arguments: &[&str]) -> Option<String> {
+    let nft = plan.target.program("nft").map_or_else(|| "nft".to_owned(), |path| path.path().to_owned());
+    let output = Command::new(nft).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

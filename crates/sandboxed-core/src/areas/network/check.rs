@@ -8,6 +8,8 @@ impl Network {
     pub(super) fn contradictions(&self, planner: &mut Planner<'_>) {
         self.fields_of_other_modes(planner);
         self.resolver_contradictions(planner);
+        self.egress_contradictions(planner);
+        self.offer_contradictions(planner);
         let bindable =
             planner.policy.privileges.capabilities.iter().any(|c| c.name() == "CAP_NET_BIND_SERVICE");
         for (index, listen) in self.listen.iter().enumerate() {

@@ -2,9 +2,12 @@
 
 use sandboxed_systemd::value::Value;
 
-use super::{LOCAL_PORTS_CLOSED, LocalEndpoint, Network, OFFER_LIMITED, PORTS_NOT_TAKEN, Protocol};
+use super::{
+    EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
+    OFFER_LIMITED, PORTS_NOT_TAKEN, Protocol,
+};
 use crate::diagnostic::Kind;
-use crate::filter;
+use crate::filter::{self, Uplinks};
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::{Kernel, Netfilter};
 
@@ -24,12 +27,16 @@ impl Network {
                 .since_kernel(Kernel::new(5, 13))
                 .unless(without.clone())
         };
+        let as_remote = match self.host_addresses {
+            HostAddresses::Closed => None,
+            HostAddresses::AsRemote => Some("what the machine's firewall opens to other machines".to_owned()),
+        };
         let shown = |endpoint: &LocalEndpoint| match endpoint.protocol {
             Protocol::Tcp => format!("tcp {}", std::net::SocketAddr::new(endpoint.address, endpoint.port)),
             Protocol::Udp => format!("udp {}", std::net::SocketAddr::new(endpoint.address, endpoint.port)),
         };
         // Where nothing local is asked for, systemd's own filter is a second layer that knows nothing of the first.
-        let alone = allowed.is_empty() && self.listen.is_empty();
+        let alone = allowed.is_empty() && self.listen.is_empty() && as_remote.is_none();
         let closed = if alone {
             rules()
                 .and("IPAddressDeny", Value::words(["localhost"]))
@@ -37,8 +44,12 @@ impl Network {
         } else {
             rules()
         };
-        let filtered =
-            guarantee(&LOCAL_PORTS_CLOSED).by(closed).except(allowed.iter().map(shown)).keep(planner);
+        let filtered = guarantee(&LOCAL_PORTS_CLOSED)
+            .by(closed)
+            .except(allowed.iter().map(shown).chain(as_remote))
+            .keep(planner);
+        let (uplinks, kept) = self.uplinks(planner, rules);
+        let egress = guarantee(&EGRESS_LIMITED).by(rules()).except(self.egress_exceptions()).keep(planner);
         let offered = self.listen.iter().map(|listen| listen.port.to_string());
         let taken = guarantee(&PORTS_NOT_TAKEN)
             .by(rules().summary("a packet filter on the service's slice").leaves_open(
@@ -46,11 +57,28 @@ impl Network {
             ))
             .except(offered)
             .keep(planner);
-        let limited = guarantee(&OFFER_LIMITED).by(rules()).keep(planner);
-        if filtered || taken || limited {
-            let scope = filter::Scope { local: filtered, offer: taken || limited };
-            match filter::build(&planner.plan.name, &planner.plan.slice, self, allowed, scope) {
-                Ok(filter) => planner.plan.filter = Some(filter),
+        let limited = guarantee(&OFFER_LIMITED)
+            .by(rules().leaves_open(
+                "datagrams of other machines reach any UDP port that the service has bound and does not offer: without \
+                 connection tracking they could be answers",
+            ))
+            .keep(planner);
+        if filtered || kept || taken || limited || egress && self.restricts_egress() {
+            let scope = filter::Scope { local: filtered, offer: taken || limited, egress, uplinks };
+            let name_servers = self.resolver_servers(planner.target);
+            let firewall = &planner.target.firewall;
+            let asked =
+                filter::Asked { network: self, allowed, name_servers: &name_servers, firewall, scope };
+            match filter::build(&planner.plan.name, &planner.plan.slice, &asked) {
+                Ok(filter) => {
+                    if filter.conntrack {
+                        planner.plan.notes.push(
+                            "`limits.openConnections` makes the kernel track the connections of the whole machine"
+                                .to_owned(),
+                        );
+                    }
+                    planner.plan.filter = Some(filter);
+                }
                 Err(error) => {
                     let help = "name fewer ports and exceptions".to_owned();
                     planner
@@ -59,5 +87,28 @@ impl Network {
             }
         }
         self.abstract_sockets(planner);
+    }
+
+    /// By which interfaces the service may send, and whether that keeps anything from it.
+    fn uplinks(&self, planner: &mut Planner<'_>, rules: impl Fn() -> Mechanism) -> (Uplinks, bool) {
+        let named = !self.uplinks.is_empty();
+        let followed = (!named && planner.target.program("sandboxed").is_none())
+            .then(|| "the target does not say where `sandboxed` is".to_owned());
+        let uplinks = match (named, &followed) {
+            (true, _) => Uplinks::Named,
+            (false, None) => Uplinks::Followed,
+            (false, Some(_)) => Uplinks::Everything,
+        };
+        let by =
+            if named { "the uplinks that the policy names" } else { "the uplinks, as the routes change" };
+        let kept = guarantee(&HOST_NETWORKS_CLOSED)
+            .by(rules().summary(format!("a packet filter on the service's slice, which knows {by}")).unless(followed))
+            .or(rules().leaves_open(
+                "containers, virtual machines and VPNs of this machine are reached: the target does not say where `sandboxed` \
+                 is, which would follow the uplinks; or name them in `uplinks`",
+            ))
+            .except(self.interfaces.iter().map(ToString::to_string))
+            .keep(planner);
+        if kept { (uplinks, uplinks != Uplinks::Everything) } else { (Uplinks::Everything, false) }
     }
 }

@@ -3,7 +3,10 @@
 use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::value::Value;
 
-use super::{ABSTRACT_SOCKETS_CLOSED, LOCAL_PORTS_CLOSED, Network, OFFER_LIMITED, PORTS_NOT_TAKEN};
+use super::{
+    ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, Network,
+    OFFER_LIMITED, PORTS_NOT_TAKEN,
+};
 use crate::plan::Namespace;
 use crate::planner::{Mechanism, Planner, guarantee, path};
 
@@ -21,6 +24,8 @@ impl Network {
             .leaves_open(open("which of this machine's ports are reached, but for loopback addresses,"));
         let mut kept = guarantee(&LOCAL_PORTS_CLOSED).by(closed).keep(planner);
         for (promised, what) in [
+            (&HOST_NETWORKS_CLOSED, "which of this machine's own networks are reached"),
+            (&EGRESS_LIMITED, "which other machines are reached"),
             (&PORTS_NOT_TAKEN, "which ports the service takes"),
             (&OFFER_LIMITED, "who reaches the service's ports"),
             (

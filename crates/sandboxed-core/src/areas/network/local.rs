@@ -2,10 +2,23 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::check::not_an_address;
 use super::{Mode, Network, Protocol, Resolver};
 use crate::planner::Planner;
 use crate::scalar::Endpoint;
+
+/// What the service reaches of the machine's own addresses other than the loopback ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostAddresses {
+    /// Nothing.
+    Closed,
+    /// The ports that the machine's firewall opens to other machines, as far as the target names them.
+    AsRemote,
+}
 
 /// A local endpoint, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

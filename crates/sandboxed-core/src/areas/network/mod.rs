@@ -3,6 +3,7 @@
 //! The rules themselves are made by [`crate::filter`]; systemd.resource-control(5) and systemd.exec(5) describe the directives.
 
 mod check;
+mod egress;
 mod families;
 mod filtered;
 mod joined;
@@ -15,8 +16,9 @@ mod resolver;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use egress::{Dns, Egress, EgressAction, EgressRule, Limits, Transports};
 pub use families::AddressFamily;
-pub use local::LocalEndpoint;
+pub use local::{HostAddresses, LocalEndpoint};
 pub use offer::{Listen, Peers, Protocol};
 pub use resolver::Resolver;
 
@@ -24,8 +26,8 @@ use super::AreaName;
 use super::filesystem::guarantees;
 use crate::guarantee::Guarantee;
 use crate::planner::Planner;
-use crate::policy::present;
-use crate::scalar::{Address, Endpoint, HostPath, Prefix, UnitName};
+use crate::policy::{object, present};
+use crate::scalar::{Address, Endpoint, HostPath, InterfaceName, Prefix, UnitName};
 
 /// What the service reaches over the network, and who reaches it.
 ///
@@ -44,6 +46,32 @@ pub struct Network {
     /// Ports of this machine that the service may reach all the same, such as a database on the loopback address.
     #[schemars(title = "Local exceptions", extend("x-guarantee" = "local-ports-closed"))]
     pub allow: Vec<Endpoint>,
+    /// What the service reaches of the machine's own addresses other than the loopback ones.
+    #[schemars(title = "The machine's addresses", extend("x-guarantee" = "local-ports-closed"))]
+    pub host_addresses: HostAddresses,
+    /// The interfaces that lead to other machines. Where none is named, those that a default route leads to, as the routes
+    /// change.
+    #[schemars(title = "Uplinks", extend("x-guarantee" = "host-networks-closed", "examples" = [["eth0"]]))]
+    pub uplinks: Vec<InterfaceName>,
+    /// Further interfaces by which the service may send, such as a VPN or a bridge. All others are closed, also those that
+    /// appear later: what is behind them (containers, virtual machines) may be reached from this machine alone.
+    #[schemars(title = "Further interfaces", extend("x-guarantee" = "host-networks-closed", "examples" = [["wg0"]]))]
+    pub interfaces: Vec<InterfaceName>,
+    /// Where the service may send beyond this machine, where no rule of `egressRules` fits.
+    #[schemars(title = "Egress", extend("x-guarantee" = "egress-limited"))]
+    pub egress: Egress,
+    /// Rules for what leaves to other machines; the first that fits decides. The name servers of the resolver are reached
+    /// in any case.
+    #[serde(deserialize_with = "egress::objects")]
+    #[schemars(title = "Egress rules", extend("x-guarantee" = "egress-limited"))]
+    pub egress_rules: Vec<EgressRule>,
+    /// Which name servers the service may ask.
+    #[schemars(title = "Name servers reached", extend("x-guarantee" = "egress-limited"))]
+    pub dns: Dns,
+    /// How much the service may send to other machines.
+    #[serde(deserialize_with = "object")]
+    #[schemars(title = "Limits of what leaves", extend("x-guarantee" = "egress-limited"))]
+    pub limits: Limits,
     /// How the service resolves names.
     #[schemars(title = "Resolver", extend("x-guarantee" = "local-ports-closed"))]
     pub resolver: Resolver,
@@ -88,6 +116,13 @@ impl Default for Network {
             mode: Mode::Filtered,
             listen: Vec::new(),
             allow: Vec::new(),
+            host_addresses: HostAddresses::Closed,
+            uplinks: Vec::new(),
+            interfaces: Vec::new(),
+            egress: Egress::Any,
+            egress_rules: Vec::new(),
+            dns: Dns::Any,
+            limits: Limits::default(),
             resolver: Resolver::Host,
             name_servers: Vec::new(),
             prefixes: Vec::new(),
@@ -101,6 +136,10 @@ impl Default for Network {
 guarantees! { Network;
     LOCAL_PORTS_CLOSED = "local-ports-closed", "/network/allow",
         "cannot reach a port of this machine that another machine could not reach";
+    HOST_NETWORKS_CLOSED = "host-networks-closed", "/network/interfaces",
+        "cannot send into a network that exists only on this machine";
+    EGRESS_LIMITED = "egress-limited", "/network/egress",
+        "cannot reach another machine that the policy does not let it reach";
     PORTS_NOT_TAKEN = "ports-not-taken", "/network/listen",
         "cannot take a port that the policy does not offer";
     OFFER_LIMITED = "offer-limited", "/network/listen",

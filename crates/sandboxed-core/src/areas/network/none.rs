@@ -2,13 +2,23 @@
 
 use sandboxed_systemd::value::Value;
 
-use super::{ABSTRACT_SOCKETS_CLOSED, LOCAL_PORTS_CLOSED, Network, OFFER_LIMITED, PORTS_NOT_TAKEN};
+use super::{
+    ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, Network,
+    OFFER_LIMITED, PORTS_NOT_TAKEN,
+};
 use crate::planner::{Mechanism, Planner, guarantee};
 
 impl Network {
     pub(super) fn no_network(planner: &mut Planner<'_>) {
         let nothing = || Mechanism::service("PrivateNetwork", Value::Bool(true));
-        for promised in [&LOCAL_PORTS_CLOSED, &PORTS_NOT_TAKEN, &OFFER_LIMITED, &ABSTRACT_SOCKETS_CLOSED] {
+        for promised in [
+            &LOCAL_PORTS_CLOSED,
+            &HOST_NETWORKS_CLOSED,
+            &EGRESS_LIMITED,
+            &PORTS_NOT_TAKEN,
+            &OFFER_LIMITED,
+            &ABSTRACT_SOCKETS_CLOSED,
+        ] {
             guarantee(promised).by(nothing()).keep(planner);
         }
     }

@@ -3,7 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::check::{conflict, not_an_address};
+use super::{Mode, Network};
+use crate::planner::{Finding, Planner};
 use crate::policy::object;
+use crate::scalar::{InterfaceName, Prefix};
 
 /// A port that the service offers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +26,14 @@ pub struct Listen {
     #[serde(default)]
     #[schemars(title = "Reachable from")]
     pub from: Peers,
+    /// The interfaces by which those come whom `from` calls `named`; all but the loopback one where none is named.
+    #[serde(default)]
+    #[schemars(title = "Interfaces", extend("examples" = [["eth1"]]))]
+    pub interfaces: Vec<InterfaceName>,
+    /// The networks from which those come whom `from` calls `named`; all where none is named.
+    #[serde(default)]
+    #[schemars(title = "Networks", extend("examples" = [["192.0.2.0/24"]]))]
+    pub networks: Vec<Prefix>,
 }
 
 /// A transport protocol.
@@ -44,6 +56,9 @@ pub enum Peers {
     Localhost,
     /// Everybody whom the machine's own firewall lets through.
     Anywhere,
+    /// Other machines that come by one of `interfaces` and from one of `networks`, and that the machine's own firewall lets
+    /// through.
+    Named,
 }
 
 /// A list of objects; see [`object`].
@@ -58,4 +73,37 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
     use crate::number::integer;
     integer(deserializer, 1, u64::from(u16::MAX))
         .and_then(|n| u16::try_from(n).map_err(serde::de::Error::custom))
+}
+
+impl Network {
+    pub(super) fn offer_contradictions(&self, planner: &mut Planner<'_>) {
+        for (index, listen) in self.listen.iter().enumerate() {
+            let at = format!("/network/listen/{index}");
+            let names_some = !listen.interfaces.is_empty() || !listen.networks.is_empty();
+            if listen.from == Peers::Named && self.mode != Mode::Filtered {
+                let kind =
+                    conflict("only the mode `filtered` has this", "offer the port to everybody (`anywhere`)");
+                let finding = Finding::new(kind, format!("{at}/from"));
+                planner.find(finding.related("/network/mode", "another mode because of this"));
+            }
+            match (listen.from, names_some) {
+                (Peers::Named, false) => {
+                    let kind = conflict("nobody is named", "name `interfaces` or `networks`");
+                    planner.find(Finding::new(kind, format!("{at}/from")));
+                }
+                (Peers::Localhost | Peers::Anywhere, true) => {
+                    let kind = conflict(
+                        "interfaces and networks only count for those whom `from` calls `named`",
+                        "set `from` to `named`, or leave them out",
+                    );
+                    planner.find(Finding::new(kind, format!("{at}/from")));
+                }
+                _ => {}
+            }
+            for (index, _) in listen.networks.iter().enumerate().filter(|(_, net)| net.network().is_none()) {
+                let text = listen.networks.get(index).map_or("", Prefix::as_str);
+                planner.find(not_an_address(text, format!("{at}/networks/{index}")));
+            }
+        }
+    }
 }

@@ -11,8 +11,8 @@ use sandboxed_systemd::value::{AbsPath, Value};
 
 use super::check::conflict;
 use super::{
-    ABSTRACT_SOCKETS_CLOSED, LOCAL_PORTS_CLOSED, LocalEndpoint, Network, OFFER_LIMITED, PORTS_NOT_TAKEN,
-    Peers, Protocol,
+    ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, LocalEndpoint,
+    Network, OFFER_LIMITED, PORTS_NOT_TAKEN, Peers, Protocol,
 };
 use crate::diagnostic::Kind;
 use crate::filter::FilterError;
@@ -43,6 +43,13 @@ impl Network {
         let outward = doors.iter().filter(|door| !door.inward).map(|door| format!("tcp {}", door.to));
         let closed = own("a network of its own, from which whatever is for this machine is refused");
         let mut kept = guarantee(&LOCAL_PORTS_CLOSED).by(closed).except(outward).keep(planner);
+        kept |= guarantee(&HOST_NETWORKS_CLOSED)
+            .by(own("a network of its own, from which only the uplinks are reached"))
+            .keep(planner);
+        kept |= guarantee(&EGRESS_LIMITED)
+            .by(own("a network of its own, from which only the uplinks are reached"))
+            .except(self.egress_exceptions())
+            .keep(planner);
         let offered = || self.listen.iter().map(|listen| listen.port.to_string());
         kept |= guarantee(&PORTS_NOT_TAKEN)
             .by(own("a network of its own, whose ports are not this machine's"))
@@ -91,11 +98,13 @@ impl Network {
         let mut doors = Vec::new();
         for (index, listen) in self.listen.iter().enumerate() {
             match (listen.protocol, listen.from) {
-                (Protocol::Tcp, from) => {
+                (Protocol::Tcp, from @ (Peers::Localhost | Peers::Anywhere)) => {
                     let addresses: [IpAddr; 2] = match from {
                         Peers::Localhost => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
                         // So that nobody else on this machine has the port, whose packets the service gets.
-                        Peers::Anywhere => [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+                        Peers::Anywhere | Peers::Named => {
+                            [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+                        }
                     };
                     doors.push(Door {
                         inward: true,
@@ -103,7 +112,8 @@ impl Network {
                         to: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port),
                     });
                 }
-                (Protocol::Udp, Peers::Anywhere) => {}
+                // To name some is refused in this mode; see `offer`.
+                (Protocol::Udp, Peers::Anywhere) | (_, Peers::Named) => {}
                 (Protocol::Udp, Peers::Localhost) => {
                     let kind = conflict(
                         "only TCP can be handed from this machine into a network of the service's own",

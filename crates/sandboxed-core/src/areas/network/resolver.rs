@@ -1,5 +1,7 @@
 //! How the service resolves names.
 
+use std::net::IpAddr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::check::conflict;
 use super::{Mode, Network};
 use crate::areas::filesystem::below;
 use crate::planner::{Finding, Planner};
+use crate::target::Target;
 
 /// How the service resolves names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +29,17 @@ impl Network {
         if self.resolver == Resolver::Servers {
             let lines = self.name_servers.iter().map(|server| format!("nameserver {server}\n"));
             planner.plan.resolv_conf = Some(lines.collect());
+        }
+    }
+
+    /// The name servers that the service's resolver asks.
+    pub(super) fn resolver_servers(&self, target: &Target) -> Vec<IpAddr> {
+        match self.resolver {
+            Resolver::Host => target.name_servers.clone(),
+            Resolver::Servers => {
+                self.name_servers.iter().filter_map(|server| server.as_str().parse().ok()).collect()
+            }
+            Resolver::None => Vec::new(),
         }
     }
 
