@@ -5,6 +5,7 @@
 //! ```
 
 mod fail_closed;
+mod handed;
 mod hostile;
 mod launcher;
 mod lifecycle;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     harness::run(
         &[
             fail_closed::CASES,
+            handed::CASES,
             hostile::CASES,
             launcher::CASES,
             lifecycle::CASES,

@@ -221,7 +221,7 @@ mod tests {
         }
         let name = UnitName::new("a.service").unwrap();
         let units = [Unit::parse(name, &format!("[Service]\nUser=a\n{unit}")).unwrap()];
-        let surroundings = Surroundings { units: &units, closure: None };
+        let surroundings = Surroundings { units: &units, ..Surroundings::default() };
         match resolved.plan(&target, surroundings) {
             Err(findings) => Err(findings.iter().map(|finding| finding.kind.to_string()).collect()),
             Ok((plan, _)) => Ok(move |name: &str| {

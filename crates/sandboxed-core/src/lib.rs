@@ -21,5 +21,6 @@ pub mod reference;
 pub mod resolve;
 pub mod scalar;
 pub mod schema;
+pub mod socket;
 pub mod target;
 pub mod unit;

@@ -11,6 +11,7 @@ use crate::launch::Launcher;
 use crate::plan::{Outcome, Plan, Setting, Status};
 use crate::policy::Policy;
 use crate::scalar::HostPath;
+use crate::socket::Socket;
 use crate::target::{Kernel, Target};
 use crate::unit::Unit;
 
@@ -45,6 +46,8 @@ pub struct Planner<'a> {
     pub target: &'a Target,
     /// What is known of the units; empty where they were not given.
     pub base: &'a [Unit],
+    /// What is known of socket units.
+    pub sockets: &'a [Socket],
     /// The store paths that make up the root, on NixOS.
     pub closure: Option<&'a [HostPath]>,
     /// The launcher, or why there is none.

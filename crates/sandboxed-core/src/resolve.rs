@@ -14,6 +14,7 @@ use crate::planner::{Finding, Planner};
 use crate::policy::Policy;
 use crate::preset::{PRESETS, Preset, overlay};
 use crate::scalar::{self, HostPath, SocketName};
+use crate::socket::Socket;
 use crate::target::Target;
 use crate::unit::Unit;
 
@@ -31,6 +32,8 @@ pub struct Resolved {
 pub struct Surroundings<'a> {
     /// The units of the service, before they are sandboxed, in the order of the policy; empty where they are not known.
     pub units: &'a [Unit],
+    /// Socket units: those that the policy names, and others that are known to activate its units.
+    pub sockets: &'a [Socket],
     /// The store paths that make up the service's root, on NixOS.
     pub closure: Option<&'a [HostPath]>,
 }
@@ -109,6 +112,7 @@ impl Resolved {
             policy: &self.policy,
             target,
             base: surroundings.units,
+            sockets: surroundings.sockets,
             closure: surroundings.closure,
             launcher: Launcher::find(&self.policy, target, surroundings.units),
             plan: Plan::new(self, target, slice, units, sockets),

@@ -132,6 +132,11 @@ impl Unit {
         !self.text.list(Section::Unit, directive).is_empty()
     }
 
+    /// Socket units that it asks for sockets of.
+    pub(crate) fn handed_sockets(&self) -> Vec<String> {
+        self.list("Sockets")
+    }
+
     /// Whether `User=` is root, or may be: a specifier is not known before the unit starts. systemd takes a user that
     /// exists even where `DynamicUser=` is set.
     pub fn names_root(&self) -> bool {
@@ -200,7 +205,7 @@ impl Unit {
 }
 
 /// What `systemctl cat` prints without the drop-in that we wrote: the unit as it is without us.
-fn without_ours(text: &str) -> String {
+pub(crate) fn without_ours(text: &str) -> String {
     let mut ours = false;
     let mut kept = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {

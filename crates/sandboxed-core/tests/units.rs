@@ -14,7 +14,7 @@ fn found(text: &str) -> String {
     let resolved = resolve(&json::parse(policy).unwrap()).unwrap();
     let target: Target = "debian-13".parse().unwrap();
     let unit = Unit::parse(UnitName::new("a.service").unwrap(), text).unwrap();
-    match resolved.plan(&target, Surroundings { units: &[unit], closure: None }) {
+    match resolved.plan(&target, Surroundings { units: &[unit], ..Surroundings::default() }) {
         Ok(_) => String::new(),
         Err(findings) => findings.iter().map(|finding| finding.kind.to_string()).collect(),
     }

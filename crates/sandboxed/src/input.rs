@@ -9,6 +9,7 @@ use sandboxed_core::plan::Plan;
 use sandboxed_core::preset::{PRESETS, Preset};
 use sandboxed_core::resolve::{self, Resolved};
 use sandboxed_core::scalar::HostPath;
+use sandboxed_core::socket::Socket;
 use sandboxed_core::target::Target;
 use sandboxed_core::unit::Unit;
 use sandboxed_core::{diagnostic, json};
@@ -16,7 +17,7 @@ use sandboxed_systemd::name::UnitName;
 
 use crate::cli::{Policies, Surroundings};
 use crate::command::{BAD_INPUT, REFUSED};
-use crate::{host, show};
+use crate::{host, show, systemctl};
 
 /// The largest policy that is read, in bytes. Real ones have a few hundred.
 const LARGEST: u64 = 8 << 20;
@@ -83,7 +84,8 @@ pub(crate) fn outcome(source: &Source, target: &Target, surroundings: &Surroundi
     };
     let units = units(&resolved, surroundings)?;
     let closure = closure(&resolved, surroundings)?;
-    let around = resolve::Surroundings { units: &units, closure: closure.as_deref() };
+    let sockets = sockets(&resolved, surroundings)?;
+    let around = resolve::Surroundings { units: &units, sockets: &sockets, closure: closure.as_deref() };
     Ok(match resolved.plan(target, around) {
         Ok((plan, warnings)) => Ok((plan, resolve::place(&document, warnings))),
         Err(findings) => Err(resolve::place(&document, findings)),
@@ -179,6 +181,50 @@ fn units(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Unit>> 
         .map(|(unit, text)| {
             let name = UnitName::new(unit)?;
             Unit::parse(name, &text).with_context(|| format!("cannot read the unit {unit}"))
+        })
+        .collect()
+}
+
+/// Socket units: those that the policy names and those that activate its units, as the user gives them or as the running
+/// system has them.
+fn sockets(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Socket>> {
+    let texts: Vec<(String, String)> = match &surroundings.unit_text {
+        Some(folder) if folder.is_dir() => {
+            let mut texts = Vec::new();
+            for entry in
+                std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
+            {
+                let path = entry?.path();
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if name.ends_with(".socket") {
+                    texts.push((name, text(&path)?));
+                }
+            }
+            texts.sort();
+            texts
+        }
+        None if surroundings.target == "host" => {
+            let mut wanted =
+                resolved.policy.sockets.iter().map(|socket| socket.as_str().to_owned()).collect::<Vec<_>>();
+            for unit in &resolved.policy.units {
+                let activators = systemctl::property(unit.as_str(), "TriggeredBy")?;
+                let sockets = activators.split_whitespace().filter(|name| name.ends_with(".socket"));
+                wanted.extend(sockets.map(str::to_owned));
+            }
+            wanted.sort_unstable();
+            wanted.dedup();
+            wanted
+                .into_iter()
+                .map(|name| host::unit_text(&name).map(|text| (name, text)))
+                .collect::<Result<_>>()?
+        }
+        _ => Vec::new(),
+    };
+    texts
+        .into_iter()
+        .map(|(socket, text)| {
+            let name = UnitName::new(&socket)?;
+            Socket::parse(name, &text).with_context(|| format!("cannot read the unit {socket}"))
         })
         .collect()
 }

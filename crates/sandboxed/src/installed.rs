@@ -86,11 +86,23 @@ pub(crate) fn policy(name: &str) -> Result<String> {
 /// # Errors
 /// If its plan cannot be read.
 pub(crate) fn units(name: &str) -> Result<Vec<String>> {
+    planned(name, "units")
+}
+
+/// The socket units of an installed sandbox, as its plan names them.
+///
+/// # Errors
+/// If its plan cannot be read.
+pub(crate) fn sockets(name: &str) -> Result<Vec<String>> {
+    planned(name, "sockets")
+}
+
+fn planned(name: &str, list: &str) -> Result<Vec<String>> {
     let path = folder(name).join("plan.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let plan: serde_json::Value =
         serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
-    let units = plan.pointer(&format!("/sandboxes/{name}/units")).and_then(|units| units.as_array());
+    let units = plan.pointer(&format!("/sandboxes/{name}/{list}")).and_then(|units| units.as_array());
     Ok(units.into_iter().flatten().filter_map(|unit| unit.as_str()).map(str::to_owned).collect())
 }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::examine;
 use crate::guarantee::Guarantee;
 use crate::planner::Planner;
+use crate::socket;
 
 /// The areas, in the order in which plans and reports show them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -75,6 +76,7 @@ pub fn guarantees() -> impl Iterator<Item = &'static Guarantee> {
 pub(crate) fn plan(planner: &mut Planner<'_>) {
     let policy = planner.policy;
     examine::examine(planner);
+    socket::examine(planner);
     policy.filesystem.plan(planner);
     policy.network.plan(planner);
     policy.processes.plan(planner);

@@ -6,6 +6,7 @@
 //! would be switched on for the whole machine.
 
 mod egress;
+mod handed;
 mod incoming;
 mod outgoing;
 
@@ -25,6 +26,8 @@ use crate::target::Firewall;
 
 /// Where the loopback networks begin. They are never on the wire.
 const LOOPBACK: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(127, 0, 0, 0), Ipv6Addr::LOCALHOST);
+
+pub(crate) use handed::handed;
 
 /// Why there is no filter for a policy. The policy's types rule all of these out but one: too many endpoints.
 #[derive(Debug, thiserror::Error)]

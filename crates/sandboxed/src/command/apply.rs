@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use sandboxed_core::emit::{self, Artifacts};
 use sandboxed_core::plan::{Namespace, Plan};
+use sandboxed_systemd::name::UnitName;
 
 use crate::cli::{Policies, Surroundings};
 use crate::command::REFUSED;
@@ -165,9 +166,29 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
     systemctl::run(&["enable", "--quiet", "--now", "sandboxed-replan.path"])?;
     if options.restart {
         // An upgrade is no reason to start what somebody has stopped.
-        let verb = if options.all && !was_refused { "try-restart" } else { "restart" };
-        for unit in &plan.units {
-            systemctl::run(&[verb, unit.name.as_str()])?;
+        restart(plan, options.all && !was_refused)?;
+    }
+    Ok(())
+}
+
+/// Restarts the units of a sandbox, or only those that run. A socket keeps the control group that it was made in, so those
+/// that are handed to the service are made anew; and before that nothing must be running that they would activate.
+fn restart(plan: &Plan, only_running: bool) -> Result<()> {
+    let units: Vec<&str> = plan.units.iter().map(|unit| unit.name.as_str()).collect();
+    let sockets: Vec<&str> = plan.sockets.iter().map(UnitName::as_str).collect();
+    if sockets.is_empty() {
+        let verb = if only_running { "try-restart" } else { "restart" };
+        return units.iter().try_for_each(|unit| systemctl::run(&[verb, unit]));
+    }
+    let mut again = Vec::new();
+    for unit in sockets.iter().chain(&units) {
+        if !only_running || systemctl::is_active(unit)? {
+            again.push(*unit);
+        }
+    }
+    for verb in ["stop", "start"] {
+        if !again.is_empty() {
+            systemctl::run(&[&[verb], again.as_slice()].concat())?;
         }
     }
     Ok(())
@@ -183,8 +204,8 @@ fn helpers(plan: &Plan) -> Vec<String> {
 
 /// Whether a unit of the sandbox runs outside of its slice, or as it was before its files changed.
 fn outside(plan: &Plan) -> Result<bool> {
-    for unit in &plan.units {
-        let unit = unit.name.as_str();
+    for unit in plan.units.iter().map(|unit| &unit.name).chain(&plan.sockets) {
+        let unit = unit.as_str();
         let group = systemctl::property(unit, "ControlGroup")?;
         let inside = group.split('/').any(|part| part == plan.slice.as_str());
         if systemctl::is_active(unit)? && !inside || systemctl::property(unit, "NeedDaemonReload")? == "yes" {

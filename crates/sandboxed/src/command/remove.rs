@@ -25,7 +25,8 @@ const HOLDERS: [&str; 2] = ["sandboxed-filter.service", "sandboxed-network.servi
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for name in &options.names {
-        let units = installed::units(name)?;
+        // Sockets first, so that nobody's call starts the service again in between.
+        let units = [installed::sockets(name)?, installed::units(name)?].concat();
         let mut running = Vec::new();
         for unit in &units {
             if systemctl::is_active(unit)? {

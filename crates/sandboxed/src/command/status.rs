@@ -108,6 +108,16 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
             amiss.push(format!("{unit} runs outside of {}: it was not restarted since", plan.slice.as_str()));
         }
     }
+    for socket in &plan.sockets {
+        let group = systemctl::property(socket.as_str(), "ControlGroup")?;
+        let inside = group.split('/').any(|part| part == plan.slice.as_str());
+        if systemctl::is_active(socket.as_str())? && !inside {
+            amiss.push(format!(
+                "{socket} was made outside of {}, and stays there until it is restarted",
+                plan.slice.as_str()
+            ));
+        }
+    }
     if matches!(plan.namespace, Some(Namespace::Private(_))) && any {
         let helper = format!("sandboxed-{}-network.service", plan.name);
         if !systemctl::is_active(&helper)? {

@@ -1,0 +1,131 @@
+//! What is known of a socket unit: the unit file with its drop-ins, as `systemctl cat` shows it.
+//!
+//! A socket keeps the control group and the network that it was made in, so one that is handed to a service is a way around
+//! the service's sandbox, unless its unit is in the same slice.
+
+use sandboxed_systemd::directive::Section;
+use sandboxed_systemd::name::UnitName;
+use sandboxed_systemd::unit::ParsedUnit;
+
+use crate::areas::privileges::COMMANDS_CONFINED;
+use crate::diagnostic::Kind;
+use crate::planner::{Finding, Planner};
+use crate::unit::{Unit, UnitError, without_ours};
+
+/// The directives that hold command lines, systemd.socket(5).
+const COMMANDS: &[&str] = &["ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost"];
+
+/// What planning needs to know of a socket unit.
+#[derive(Clone, Debug)]
+pub struct Socket {
+    /// Its name.
+    pub name: UnitName,
+    text: ParsedUnit,
+}
+
+impl Socket {
+    /// Reads a unit file, or several as `systemctl cat` prints them. Our own drop-in, if it is among them, is left out.
+    ///
+    /// # Errors
+    /// If systemd would refuse it.
+    pub fn parse(name: UnitName, text: &str) -> Result<Self, UnitError> {
+        Ok(Self { name, text: ParsedUnit::parse(&without_ours(text))? })
+    }
+
+    /// Whether it hands its sockets to this unit.
+    fn activates(&self, unit: &str) -> bool {
+        let stem = self.name.as_str().trim_end_matches(".socket");
+        match self.text.scalar(Section::Socket, "Service") {
+            Some(service) => service == unit,
+            // Each connection of such a socket has an instance of its own.
+            None if self.text.boolean(Section::Socket, "Accept") == Some(true) => {
+                unit.strip_prefix(stem).is_some_and(|rest| rest.starts_with('@'))
+            }
+            None => unit.strip_suffix(".service") == Some(stem),
+        }
+    }
+
+    /// Whether it makes sockets of the internet that need no connection.
+    pub(crate) fn datagrams(&self) -> bool {
+        // Paths and abstract names are unix sockets.
+        self.text
+            .list(Section::Socket, "ListenDatagram")
+            .iter()
+            .any(|address| !address.starts_with(['/', '@']))
+    }
+
+    /// Directives whose commands systemd would run.
+    fn hooks(&self) -> impl Iterator<Item = &'static str> {
+        let has = |directive: &&str| {
+            self.text.commands(Section::Socket, directive).map_or(true, |commands| !commands.is_empty())
+        };
+        COMMANDS.iter().copied().filter(move |directive| has(directive))
+    }
+}
+
+/// Finds sockets that lead around the sandbox.
+pub(crate) fn examine(planner: &mut Planner<'_>) {
+    let named = |name: &str| planner.policy.sockets.iter().position(|socket| socket.as_str() == name);
+    let mut findings = Vec::new();
+    for (index, unit) in planner.policy.units.iter().enumerate() {
+        let activators = planner.sockets.iter().filter(|socket| socket.activates(unit.as_str()));
+        let base = planner.base.iter().find(|base| base.name.as_str() == unit.as_str());
+        let mut handed: Vec<String> = base.map(Unit::handed_sockets).unwrap_or_default();
+        handed.extend(activators.map(|socket| socket.name.as_str().to_owned()));
+        handed.sort_unstable();
+        handed.dedup();
+        for socket in handed.iter().filter(|socket| named(socket).is_none()) {
+            let kind = Kind::Unit {
+                unit: unit.as_str().to_owned(),
+                reason: format!("{socket} hands it sockets that were made outside of the sandbox"),
+                help: format!("name it in `sockets`: `\"{socket}\"`"),
+            };
+            findings.push(Finding::new(kind, format!("/units/{index}")));
+        }
+    }
+    for socket in planner.sockets {
+        let Some(index) = named(socket.name.as_str()) else { continue };
+        let hooks: Vec<&str> = socket.hooks().collect();
+        if !hooks.is_empty() && !planner.waives(&COMMANDS_CONFINED) {
+            let kind = Kind::Unit {
+                unit: socket.name.as_str().to_owned(),
+                reason: format!("{}= is run outside of the sandbox", hooks.join("=, ")),
+                help: format!(
+                    "take it out of the unit, or do it in the service; or waive `{}` with a reason",
+                    COMMANDS_CONFINED.id
+                ),
+            };
+            findings.push(Finding::new(kind, format!("/sockets/{index}")));
+        }
+    }
+    planner.findings.extend(findings);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket(name: &str, text: &str) -> Socket {
+        Socket::parse(UnitName::new(name).unwrap(), text).unwrap()
+    }
+
+    #[test]
+    fn a_socket_knows_whom_it_activates() {
+        assert!(socket("a.socket", "[Socket]\nListenStream=1\n").activates("a.service"));
+        assert!(!socket("a.socket", "[Socket]\nListenStream=1\n").activates("b.service"));
+        let other = socket("a.socket", "[Socket]\nService=b.service\n");
+        assert!(other.activates("b.service") && !other.activates("a.service"));
+        let accepts = socket("a.socket", "[Socket]\nAccept=yes\n");
+        assert!(accepts.activates("a@1.service") && !accepts.activates("a.service"));
+    }
+
+    #[test]
+    fn its_commands_are_found() {
+        let hooks = socket("a.socket", "[Socket]\nExecStartPre=/bin/true\nExecStopPost=/bin/true\n");
+        assert_eq!(hooks.hooks().collect::<Vec<_>>(), ["ExecStartPre", "ExecStopPost"]);
+        assert_eq!(
+            socket("a.socket", "[Socket]\nExecStartPre=/bin/true\nExecStartPre=\n").hooks().count(),
+            0
+        );
+    }
+}
