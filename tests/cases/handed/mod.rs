@@ -78,7 +78,7 @@ fn sockets_are_named_or_refused(suite: Suite) -> Result<()> {
         machine.write("/root/refused.json", 0o644, policy.as_bytes())?;
         let outcome = machine.run(["sandboxed", "apply", "/root/refused.json"])?;
         ensure!(
-            outcome.status == Some(1) && outcome.stderr.contains(reason),
+            !outcome.success() && outcome.stderr.contains(reason),
             "not refused because of `{reason}`: {:?}\n{}",
             outcome.status,
             outcome.stderr

@@ -7,6 +7,7 @@ use sandboxed_testbed::{Machine, Suite, Tree};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("lifecycle::remove_leaves_no_trace", remove_leaves_no_trace),
+    Case::new("lifecycle::apply_stops_nothing", apply_stops_nothing),
     Case::new("lifecycle::status_notices_drift", status_notices_drift),
     Case::new("lifecycle::refusals_change_nothing", refusals_change_nothing),
 ];
@@ -29,6 +30,36 @@ fn remove_leaves_no_trace(suite: Suite) -> Result<()> {
     machine.check(["systemctl", "is-active", "brief.service"])?;
     let after = traces(&machine)?;
     ensure!(after == before, "before:\n{before}\nafter:\n{after}");
+    Ok(())
+}
+
+/// Without `--restart` a running service goes on as it is, and is in its sandbox from its next start on.
+fn apply_stops_nothing(suite: Suite) -> Result<()> {
+    for network in ["filtered", "private", "none"] {
+        let machine = prepared(suite)?;
+        machine.check(["systemctl", "start", "brief.service"])?;
+        let main = |machine: &Machine| {
+            machine.check([
+                "systemctl",
+                "show",
+                "--property=ActiveState,MainPID,ControlGroup",
+                "brief.service",
+            ])
+        };
+        let before = main(&machine)?;
+        let policy = String::from_utf8_lossy(POLICY)
+            .replace("}", &format!(r#", "network": {{ "mode": "{network}" }} }}"#));
+        machine.write("/root/brief.json", 0o644, policy.as_bytes())?;
+        sandbox::apply(&machine, &["/root/brief.json"])?;
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let after = main(&machine)?;
+        ensure!(after == before, "{network}: before:\n{before}\nafter:\n{after}");
+        machine.check(["systemctl", "restart", "brief.service"])?;
+        ensure!(
+            main(&machine)?.contains("sandboxed-brief.slice"),
+            "{network}: not in its sandbox after a restart"
+        );
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, ExecLine, Value};
 
 use super::{Artifacts, EmitError, door, filter, network};
-use crate::plan::{Plan, Setting};
+use crate::plan::{Namespace, Plan, Setting};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
 pub const DROP_IN: &str = "zz-sandboxed.conf";
@@ -17,6 +17,10 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
     needed.extend(network::unit(plan)?);
     for unit in &plan.units {
         let mut text = drop_in(plan, &needed)?;
+        if let Some(Namespace::Joined { unit: Some(unit) }) = &plan.namespace {
+            // Another's unit may end by itself.
+            text.set(Section::Unit, "BindsTo", Value::UnitNames(vec![unit.clone()]))?;
+        }
         let doors = door::sockets(plan)?;
         if !doors.is_empty() {
             for directive in ["Requires", "After"] {
@@ -70,10 +74,13 @@ pub(super) fn header(plan: &Plan) -> UnitText {
 }
 
 /// What drop-ins of services and sockets begin with: without the filter or the network the unit does not run.
+///
+/// Not `BindsTo=`: our units end only by being stopped, which `Requires=` hands on; and systemd would stop a running service
+/// as soon as it reads the new drop-in, as what it is bound to is not there yet (run on 252 and 257).
 fn drop_in(plan: &Plan, needed: &[UnitName]) -> Result<UnitText, EmitError> {
     let mut text = header(plan);
     if !needed.is_empty() {
-        for directive in ["Requires", "BindsTo", "After"] {
+        for directive in ["Requires", "After"] {
             text.set(Section::Unit, directive, Value::UnitNames(needed.to_vec()))?;
         }
     }

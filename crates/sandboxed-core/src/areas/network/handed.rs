@@ -14,7 +14,8 @@ impl Network {
         if planner.policy.sockets.is_empty() {
             return mechanism;
         }
-        let filters = planner.target.netfilter == Netfilter::Nftables && planner.target.program("nft").is_some();
+        let filters =
+            planner.target.netfilter == Netfilter::Nftables && planner.target.program("nft").is_some();
         let without = "the sockets that are handed to it need a packet filter, and the target does not say where `nft` is";
         mechanism
             .summary(format!("{what}, and a packet filter on the sockets that are handed to it"))
@@ -25,8 +26,10 @@ impl Network {
     /// Plans that filter.
     pub(super) fn filter_handed(planner: &mut Planner<'_>) {
         for (index, name) in planner.policy.sockets.iter().enumerate() {
-            let datagrams =
-                planner.sockets.iter().any(|socket| socket.name.as_str() == name.as_str() && socket.datagrams());
+            let datagrams = planner
+                .sockets
+                .iter()
+                .any(|socket| socket.name.as_str() == name.as_str() && socket.datagrams());
             if datagrams {
                 let kind = conflict(
                     "a datagram socket of the machine's network could send to anybody from there",

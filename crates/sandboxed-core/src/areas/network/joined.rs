@@ -13,13 +13,14 @@ use crate::planner::{Mechanism, Planner, guarantee, path};
 impl Network {
     pub(super) fn joined(&self, planner: &mut Planner<'_>) {
         let Some(joined) = &self.namespace else { return };
-        let inside = || {
-            Mechanism::service("NetworkNamespacePath", path(joined).map(Value::Path))
-                .summary(format!("the network namespace {}, which something else has made", joined.path()))
+        let inside = |planner: &Planner<'_>| {
+            let what = format!("the network namespace {}, which something else has made", joined.path());
+            let mechanism = Mechanism::service("NetworkNamespacePath", path(joined).map(Value::Path));
+            Self::with_handed(planner, mechanism.summary(what.clone()), &what)
         };
         let open = |what: &str| format!("{what} in {} is up to whatever has made it", joined.path());
         // systemd's own filter knows nothing of namespaces, so it holds in any.
-        let closed = inside()
+        let closed = inside(planner)
             .and("IPAddressDeny", Value::words(["localhost"]))
             .leaves_open(open("which of this machine's ports are reached, but for loopback addresses,"));
         let mut kept = guarantee(&LOCAL_PORTS_CLOSED).by(closed).keep(planner);
@@ -33,9 +34,10 @@ impl Network {
                 "this machine's abstract sockets are closed, and whose others there are",
             ),
         ] {
-            kept |= guarantee(promised).by(inside().leaves_open(open(what))).keep(planner);
+            kept |= guarantee(promised).by(inside(planner).leaves_open(open(what))).keep(planner);
         }
         if kept {
+            Self::filter_handed(planner);
             let unit = self.namespace_unit.as_ref().and_then(|unit| UnitName::new(unit.as_str()).ok());
             planner.plan.namespace = Some(Namespace::Joined { unit });
         }

@@ -6,6 +6,7 @@ mod check;
 mod egress;
 mod families;
 mod filtered;
+mod handed;
 mod joined;
 mod local;
 mod none;

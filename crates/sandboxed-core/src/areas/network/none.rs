@@ -10,7 +10,11 @@ use crate::planner::{Mechanism, Planner, guarantee};
 
 impl Network {
     pub(super) fn no_network(planner: &mut Planner<'_>) {
-        let nothing = || Mechanism::service("PrivateNetwork", Value::Bool(true));
+        let nothing = |planner: &Planner<'_>| {
+            let mechanism = Mechanism::service("PrivateNetwork", Value::Bool(true));
+            Self::with_handed(planner, mechanism, "no network")
+        };
+        let mut kept = false;
         for promised in [
             &LOCAL_PORTS_CLOSED,
             &HOST_NETWORKS_CLOSED,
@@ -19,7 +23,10 @@ impl Network {
             &OFFER_LIMITED,
             &ABSTRACT_SOCKETS_CLOSED,
         ] {
-            guarantee(promised).by(nothing()).keep(planner);
+            kept |= guarantee(promised).by(nothing(planner)).keep(planner);
+        }
+        if kept {
+            Self::filter_handed(planner);
         }
     }
 }

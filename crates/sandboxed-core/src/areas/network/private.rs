@@ -65,6 +65,7 @@ impl Network {
         if !kept {
             return;
         }
+        Self::filter_handed(planner);
         match self.chains(&planner.plan.name) {
             Ok(chains) => {
                 planner.plan.notes.push(
