@@ -48,7 +48,7 @@ fn apply_stops_nothing(suite: Suite) -> Result<()> {
         };
         let before = main(&machine)?;
         let policy = String::from_utf8_lossy(POLICY)
-            .replace("}", &format!(r#", "network": {{ "mode": "{network}" }} }}"#));
+            .replace('}', &format!(r#", "network": {{ "mode": "{network}" }} }}"#));
         machine.write("/root/brief.json", 0o644, policy.as_bytes())?;
         sandbox::apply(&machine, &["/root/brief.json"])?;
         std::thread::sleep(std::time::Duration::from_secs(1));
