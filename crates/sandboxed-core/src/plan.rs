@@ -1,13 +1,13 @@
 //! The plan: what is guaranteed, by which mechanism, and what stays open. Pure data, from which everything is emitted.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use sandboxed_netfilter::filter::Service as FilteredService;
 use sandboxed_netfilter::private::Chains;
 use sandboxed_netfilter::value::Protocol;
-use sandboxed_systemd::directive::Section;
+use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::value::Value;
 use serde::Serialize;
@@ -82,6 +82,16 @@ impl Plan {
             notes: Vec::new(),
         }
     }
+
+    /// The values of a directive of the service or its slice, as systemd reads them, a line each. The units have the whole
+    /// of it, whichever guarantees asked for parts.
+    pub fn lines(&self, name: &str) -> Vec<String> {
+        let setting = self
+            .service
+            .get(Section::Service, name)
+            .or_else(|| self.slice_settings.get(Section::Slice, name));
+        setting.map(Setting::lines).unwrap_or_default()
+    }
 }
 
 /// What one unit of the service needs beside what all of them share.
@@ -155,6 +165,14 @@ pub struct Setting {
     pub value: Option<Value>,
     /// The guarantees it serves, by id.
     pub serves: Vec<&'static str>,
+}
+
+impl Setting {
+    /// The values as systemd reads them, a line each; none where a list is emptied.
+    pub fn lines(&self) -> Vec<String> {
+        let value = self.value.as_ref().zip(directive::lookup(self.section, self.name));
+        value.and_then(|(value, directive)| value.assignments(directive).ok()).unwrap_or_default()
+    }
 }
 
 impl Settings {
@@ -256,8 +274,8 @@ pub enum Status {
     Kept {
         /// By what.
         mechanism: String,
-        /// The directives, as the units have them.
-        directives: BTreeMap<&'static str, String>,
+        /// The directives; [`Plan::lines`] has their values.
+        directives: BTreeSet<&'static str>,
         /// What the policy opens all the same.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         exceptions: Vec<String>,
@@ -266,8 +284,8 @@ pub enum Status {
     Weak {
         /// By what.
         mechanism: String,
-        /// The directives, as the units have them.
-        directives: BTreeMap<&'static str, String>,
+        /// The directives; [`Plan::lines`] has their values.
+        directives: BTreeSet<&'static str>,
         /// What stays open, and why.
         weakness: String,
     },

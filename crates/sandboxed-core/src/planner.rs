@@ -1,6 +1,6 @@
 //! How a plan is made: area by area, guarantee by guarantee, the best mechanism that the target has.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::value::{AbsPath, Value};
@@ -239,9 +239,9 @@ impl Choice {
             if let Ok(launcher) = &mut planner.launcher {
                 launcher.ask(mechanism.launch, guarantee);
             }
-            let mut directives = BTreeMap::new();
+            let mut directives = BTreeSet::new();
             for setting in mechanism.settings {
-                directives.insert(setting.name, shown(&setting));
+                directives.insert(setting.name);
                 let setting = Setting { serves: vec![guarantee.id], ..setting };
                 match setting.section {
                     Section::Slice => planner.plan.slice_settings.add(setting),
@@ -258,15 +258,6 @@ impl Choice {
         let reason = missing.join("; ");
         planner.find(Finding::new(Kind::TargetCannot { guarantee, reason }, guarantee.field));
         false
-    }
-}
-
-/// The value of a setting as the unit will have it.
-fn shown(setting: &Setting) -> String {
-    let directive = directive::lookup(setting.section, setting.name);
-    match (&setting.value, directive) {
-        (Some(value), Some(directive)) => value.assignments(directive).unwrap_or_default().join(" "),
-        _ => String::new(),
     }
 }
 

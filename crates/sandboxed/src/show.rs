@@ -1,6 +1,6 @@
 //! What people see: diagnostics with their places, explanations, and what was written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -96,7 +96,7 @@ pub(crate) fn summary(plan: &Plan) {
     let _ = writeln!(text, "  {} of {} guarantees hold", kept, plan.outcomes.len());
     for outcome in &plan.outcomes {
         if !matches!(outcome.status, Status::Kept { .. }) {
-            text.push_str(&entry(outcome, &paint, false));
+            text.push_str(&entry(outcome, &paint));
         }
     }
     print(&text);
@@ -110,10 +110,12 @@ pub(crate) fn explanation(plan: &Plan) {
     for outcome in &plan.outcomes {
         areas.entry(outcome.area).or_default().push(outcome);
     }
+    let mut shown = BTreeSet::new();
     for (area, outcomes) in areas {
         let _ = writeln!(text, "\n{}", paint.bold(&area.to_string()));
         for outcome in outcomes {
-            text.push_str(&entry(outcome, &paint, true));
+            text.push_str(&entry(outcome, &paint));
+            text.push_str(&directives(plan, outcome, &mut shown));
         }
     }
     for note in &plan.notes {
@@ -135,28 +137,47 @@ fn title(plan: &Plan, paint: &Paint) -> String {
     )
 }
 
-fn entry(outcome: &Outcome, paint: &Paint, details: bool) -> String {
-    let (mark, directives, remarks) = match &outcome.status {
-        Status::Kept { mechanism, directives, exceptions } => {
+/// The directives that keep a guarantee. Several serve more than one: their values are shown with the first.
+fn directives(plan: &Plan, outcome: &Outcome, shown: &mut BTreeSet<&'static str>) -> String {
+    let (Status::Kept { directives, .. } | Status::Weak { directives, .. }) = &outcome.status else {
+        return String::new();
+    };
+    let mut text = String::new();
+    for &name in directives {
+        if !shown.insert(name) {
+            let _ = writeln!(text, "           {name}= as above");
+            continue;
+        }
+        let lines = plan.lines(name);
+        if lines.is_empty() {
+            let _ = writeln!(text, "           {name}=");
+        }
+        for line in lines {
+            let _ = writeln!(text, "           {name}={line}");
+        }
+    }
+    text
+}
+
+fn entry(outcome: &Outcome, paint: &Paint) -> String {
+    let (mark, remarks) = match &outcome.status {
+        Status::Kept { mechanism, exceptions, .. } => {
             let mut remarks = vec![format!("by {mechanism}")];
             if !exceptions.is_empty() {
                 remarks.push(format!("but for {}", exceptions.join(", ")));
             }
-            (paint.kept("holds "), Some(directives), remarks)
+            (paint.kept("holds "), remarks)
         }
-        Status::Weak { mechanism, directives, weakness } => {
+        Status::Weak { mechanism, weakness, .. } => {
             let by = if mechanism == "nothing" { Vec::new() } else { vec![format!("by {mechanism}")] };
             let remarks = by.into_iter().chain([format!("stays open: {weakness}")]).collect();
-            (paint.weak("weak  "), Some(directives), remarks)
+            (paint.weak("weak  "), remarks)
         }
-        Status::Waived { reason } => (paint.waived("waived"), None, vec![format!("reason: {reason}")]),
+        Status::Waived { reason } => (paint.waived("waived"), vec![format!("reason: {reason}")]),
     };
     let mut text = format!("  {mark} {}: the service {}\n", paint.bold(outcome.guarantee), outcome.promise);
     for remark in remarks {
         let _ = writeln!(text, "           {remark}");
-    }
-    for (name, value) in directives.into_iter().flatten().filter(|_| details) {
-        let _ = writeln!(text, "           {name}={value}");
     }
     text
 }

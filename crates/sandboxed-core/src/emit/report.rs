@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sandboxed_systemd::directive::{self, Section};
+use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name;
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ pub struct SandboxReport<'a> {
     pub guarantees: &'a [Outcome],
     /// The directives of its units, as systemd reads them.
     pub directives: BTreeMap<&'static str, Vec<String>>,
+    /// The directives of its slice.
+    pub slice_directives: BTreeMap<&'static str, Vec<String>>,
     /// What should be known beside.
     pub notes: &'a [String],
 }
@@ -133,21 +135,14 @@ impl<'a> SandboxReport<'a> {
             }),
             network: NetworkReport::new(plan),
             guarantees: &plan.outcomes,
-            directives: directives(&plan.service),
+            directives: directives(&plan.service, Section::Service),
+            slice_directives: directives(&plan.slice_settings, Section::Slice),
             notes: &plan.notes,
         }
     }
 }
 
-fn directives(settings: &Settings) -> BTreeMap<&'static str, Vec<String>> {
-    settings
-        .iter()
-        .filter(|setting| setting.section == Section::Service)
-        .map(|setting| {
-            let directive = directive::lookup(setting.section, setting.name);
-            let lines =
-                setting.value.as_ref().zip(directive).map(|(value, directive)| value.assignments(directive));
-            (setting.name, lines.and_then(Result::ok).unwrap_or_default())
-        })
-        .collect()
+fn directives(settings: &Settings, section: Section) -> BTreeMap<&'static str, Vec<String>> {
+    let settings = settings.iter().filter(|setting| setting.section == section);
+    settings.map(|setting| (setting.name, setting.lines())).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use sandboxed_core::document::Span;
 use sandboxed_core::guarantee::Guarantee;
@@ -83,31 +83,32 @@ fn about_value(path: &[Step], word: &str) -> Option<String> {
 
 fn about_guarantee(guarantee: &Guarantee, plan: Option<&Plan>, target: &Target) -> String {
     let mut text = format!("\n\nGuarantee `{}`: the service {}.", guarantee.id, guarantee.promise);
-    let outcome =
-        plan.and_then(|plan| plan.outcomes.iter().find(|outcome| outcome.guarantee == guarantee.id));
+    let Some(plan) = plan else { return text };
+    let outcome = plan.outcomes.iter().find(|outcome| outcome.guarantee == guarantee.id);
     let Some(outcome) = outcome else { return text };
     let on = format!("systemd {}, Linux {}", target.systemd, target.kernel);
     match &outcome.status {
         Status::Waived { reason } => _ = write!(text, "\n\nGiven up here: {reason}"),
         Status::Kept { mechanism, directives, exceptions } => {
-            _ = write!(text, "\n\nKept on {on} by {mechanism}{}", about_directives(directives));
+            _ = write!(text, "\n\nKept on {on} by {mechanism}{}", about_directives(plan, directives));
             if !exceptions.is_empty() {
                 _ = write!(text, "\n\nOpen all the same: {}", exceptions.join(", "));
             }
         }
         Status::Weak { mechanism, directives, weakness } => {
-            _ = write!(text, "\n\nKept in part on {on} by {mechanism}{}", about_directives(directives));
+            _ = write!(text, "\n\nKept in part on {on} by {mechanism}{}", about_directives(plan, directives));
             _ = write!(text, "\n\nOpen: {weakness}");
         }
     }
     text
 }
 
-fn about_directives(directives: &BTreeMap<&'static str, String>) -> String {
+fn about_directives(plan: &Plan, directives: &BTreeSet<&'static str>) -> String {
     if directives.is_empty() {
         return ".".to_owned();
     }
-    let lines: String = directives.iter().map(|(name, value)| about_directive(name, value)).collect();
+    let lines: String =
+        directives.iter().map(|name| about_directive(name, &plan.lines(name).join(" "))).collect();
     format!(":\n{lines}")
 }
 
