@@ -92,6 +92,7 @@ fn wrong_value(place: &str, error: &ValidationError<'_>) -> Kind {
     };
     let choices = schema::choices(place);
     let (expected, suggestion) = match error.kind() {
+        ValidationErrorKind::MaxLength { limit } => (format!("at most {limit} characters"), None),
         ValidationErrorKind::Pattern { pattern } => (expected_by(pattern), None),
         ValidationErrorKind::OneOfNotValid { .. }
         | ValidationErrorKind::Enum { .. }

@@ -12,13 +12,18 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// A string of the policy that is restricted by a pattern.
 pub trait Lexical: Sized {
-    /// The pattern (ECMA-262) that the schema shows.
+    /// The pattern (ECMA-262) that the schema shows: without assertions on what follows, so that it can be matched in time
+    /// proportional to the text.
     const PATTERN: &'static str;
     /// What is expected, for error messages: "an absolute path …".
     const EXPECTED: &'static str;
-    /// Whether `text` matches [`Self::PATTERN`].
+    /// Whether `text`, which is not too long, matches [`Self::PATTERN`].
     fn accepts(text: &str) -> bool;
 }
+
+/// The most characters that any of these strings has: PATH_MAX without its NUL, limits.h. Nothing that a policy names is
+/// longer, and the expressions need not count.
+const LONGEST: usize = 4095;
 
 macro_rules! lexical {
     ($(#[doc = $doc:literal])+ $name:ident, $title:literal, $pattern:literal, $expected:literal,
@@ -30,7 +35,8 @@ macro_rules! lexical {
         impl $name {
             /// The text, if the type accepts it.
             pub fn new(text: &str) -> Option<Self> {
-                <Self as Lexical>::accepts(text).then(|| Self(text.to_owned()))
+                (text.chars().nth(LONGEST).is_none() && <Self as Lexical>::accepts(text))
+                    .then(|| Self(text.to_owned()))
             }
 
             /// A text that this crate writes itself, such as a default; a test goes through them all.
@@ -76,6 +82,7 @@ macro_rules! lexical {
                     "title": $title,
                     "description": ([$($doc),+].map(str::trim).join(" ")),
                     "type": "string",
+                    "maxLength": LONGEST,
                     "pattern": $pattern,
                     "examples": [$($example),+],
                 })
@@ -104,7 +111,7 @@ lexical! {
     /// An absolute path on the host, normalised: no `.` or `..`, no doubled or trailing slash, no control characters.
     /// With a `-` in front it may be absent on the host, as in systemd.exec(5).
     HostPath, "Path on the host",
-    r"^-?(/|(/(?!\.{1,2}(/|$))[^/\u0000-\u001f\u007f]+)+)$",
+    r"^-?(/|(/(\.{0,2}[^/.\u0000-\u001f\u007f][^/\u0000-\u001f\u007f]*|\.{3}[^/\u0000-\u001f\u007f]*))+)$",
     "an absolute, normalised path (no `.`, `..`, doubled or trailing slash), with a `-` in front if it may be absent",
     ["/var/lib/matrix-synapse", "-/etc/matrix-synapse"],
     |text| is_path(text.strip_prefix('-').unwrap_or(text))
@@ -125,7 +132,7 @@ impl HostPath {
 lexical! {
     /// A file or directory below /etc, without `/etc/` in front. It may be absent on the host.
     EtcPath, "Path below /etc",
-    r"^((?!\.{1,2}(/|$))[^/\u0000-\u001f\u007f]+)(/(?!\.{1,2}(/|$))[^/\u0000-\u001f\u007f]+)*$",
+    r"^(\.{0,2}[^/.\u0000-\u001f\u007f][^/\u0000-\u001f\u007f]*|\.{3}[^/\u0000-\u001f\u007f]*)(/(\.{0,2}[^/.\u0000-\u001f\u007f][^/\u0000-\u001f\u007f]*|\.{3}[^/\u0000-\u001f\u007f]*))*$",
     "a path below /etc, without `/etc/` in front",
     ["ssl/certs", "localtime"],
     |text| !text.starts_with('/') && !text.is_empty() && is_path(&format!("/{text}"))
@@ -193,14 +200,17 @@ lexical! {
 lexical! {
     /// An IPv4 or IPv6 address.
     Address, "IP address",
-    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|(?=[^:]*:)[0-9A-Fa-f:.]{2,45})$",
+    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40})$",
     "an IPv4 or IPv6 address",
     ["192.0.2.53", "2001:db8::53"],
     |text| {
         (text.split('.').count() == 4 && text.split('.').all(|o| digits(o, 1, 3)))
-            || (text.contains(':')
-                && (2..=45).contains(&text.len())
-                && text.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b)))
+            || text.split_once(':').is_some_and(|(group, rest)| {
+                group.len() <= 4
+                    && group.bytes().all(|b| b.is_ascii_hexdigit())
+                    && (1..=40).contains(&rest.len())
+                    && rest.bytes().all(|b| b.is_ascii_hexdigit() || b":.".contains(&b))
+            })
     }
 }
 
@@ -283,25 +293,24 @@ lexical! {
 lexical! {
     /// The name of a credential: the service reads it as a file of this name below `$CREDENTIALS_DIRECTORY`.
     CredentialName, "Name of a credential",
-    r"^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}$",
-    "letters, digits, `_`, `.` and `-`",
+    r"^(\.{0,2}[A-Za-z0-9_-]|\.{3})[A-Za-z0-9_.-]{0,252}$",
+    "letters, digits, `_`, `.` and `-`, at most 253",
     ["registration.yaml"],
     |text| {
-        (1..=255).contains(&text.len())
-            && text != "." && text != ".."
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        // The last dot or the first letter, whichever comes first, is the one that must be there.
+        let start = text.find(|c| c != '.').unwrap_or(text.len()).min(2);
+        (1..=253).contains(&(text.len() - start)) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
     }
 }
 
 lexical! {
     /// Why a guarantee is waived, for the people who audit the machine. One line.
     Reason, "Reason",
-    r"^(?=[^\u0000-\u001f\u007f]*[^ \u0000-\u001f\u007f])[^\u0000-\u001f\u007f]{1,500}$",
+    r"^ *[^ \u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$",
     "a reason in one line",
     ["pyOpenSSL's callbacks need memory that is writable and executable"],
     |text| {
-        let count = text.chars().count();
-        (1..=500).contains(&count) && printable(text) && text.chars().any(|c| c != ' ')
+        printable(text) && text.chars().any(|c| c != ' ')
     }
 }
 

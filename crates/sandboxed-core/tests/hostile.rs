@@ -87,4 +87,12 @@ fn a_megabyte_is_refused_or_written_whole() {
     let long = format!("/{}", "x".repeat(1 << 20));
     let policy = json!({"version": 1, "name": "a", "units": ["a.service"], "filesystem": {"state": [long]}});
     assert!(built(&policy).is_none());
+    let reason = "x".repeat(1 << 20);
+    let policy =
+        json!({"version": 1, "name": "a", "units": ["a.service"], "accept": {"homes-hidden": reason}});
+    assert!(built(&policy).is_none());
+    let longest = format!("/{}", "x/".repeat(2046) + "xx");
+    let policy =
+        json!({"version": 1, "name": "a", "units": ["a.service"], "filesystem": {"state": [longest]}});
+    assert!(built(&policy).unwrap()["systemd/system/a.service.d/zz-sandboxed.conf"].contains(&longest));
 }
