@@ -13,6 +13,7 @@ pub mod guarantee;
 pub mod json;
 pub mod launch;
 mod number;
+pub mod parallel;
 pub mod plan;
 pub mod planner;
 pub mod policy;

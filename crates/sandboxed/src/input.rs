@@ -12,7 +12,7 @@ use sandboxed_core::scalar::HostPath;
 use sandboxed_core::socket::Socket;
 use sandboxed_core::target::Target;
 use sandboxed_core::unit::Unit;
-use sandboxed_core::{diagnostic, json};
+use sandboxed_core::{diagnostic, json, parallel};
 use sandboxed_systemd::name::UnitName;
 
 use crate::cli::{Policies, Surroundings};
@@ -42,8 +42,10 @@ pub(crate) fn plans(policies: &Policies, surroundings: &Surroundings) -> Result<
     let target = target(&surroundings.target)?;
     let mut plans = Vec::new();
     let mut worst = None;
-    for source in sources(policies)? {
-        match plan(&source, &target, surroundings)? {
+    let sources = sources(policies)?;
+    let outcomes = parallel::map(&sources, |source| outcome(source, &target, surroundings));
+    for (source, outcome) in sources.iter().zip(outcomes) {
+        match shown(source, outcome?) {
             Ok(plan) => plans.push(plan),
             Err(code) => worst = worst.max(Some(code)),
         }
@@ -60,13 +62,18 @@ pub(crate) fn plan(
     target: &Target,
     surroundings: &Surroundings,
 ) -> Result<Result<Plan, u8>> {
-    Ok(match outcome(source, target, surroundings)? {
+    Ok(shown(source, outcome(source, target, surroundings)?))
+}
+
+/// A plan, with its warnings shown; or, with all that is wrong shown, the exit code.
+fn shown(source: &Source, outcome: Outcome) -> Result<Plan, u8> {
+    match outcome {
         Ok((plan, warnings)) => {
             show::diagnostics(&source.name, &source.text, &warnings);
             Ok(plan)
         }
         Err(diagnostics) => Err(judge(source, &diagnostics)),
-    })
+    }
 }
 
 /// One policy, planned, with its warnings; or all that is wrong with it.

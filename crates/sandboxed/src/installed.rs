@@ -153,7 +153,7 @@ impl Difference {
     pub(crate) fn settle(&self) -> Result<()> {
         let written =
             self.changes.iter().filter_map(|(path, (_, text))| Some((path.clone(), text.clone()?))).collect();
-        output::replace_all(Path::new("/"), &written)?;
+        output::install(Path::new("/"), &written)?;
         for (path, (_, text)) in &self.changes {
             if text.is_none() {
                 remove(Path::new(path))?;

@@ -8,10 +8,12 @@ mod report;
 mod unit;
 
 use std::collections::BTreeMap;
+use std::thread;
 
 use sandboxed_systemd::unit::WriteError;
 use sandboxed_systemd::value::ValueError;
 
+use crate::parallel;
 use crate::plan::Plan;
 
 pub use report::{Report, SandboxReport};
@@ -56,15 +58,13 @@ pub enum EmitError {
 /// If something cannot be written for systemd or netfilter, or if two sandboxes share a name or a unit.
 pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
     distinct(plans)?;
-    let mut files = Artifacts::new();
-    for plan in plans {
-        unit::emit(plan, &mut files)?;
-        nft::emit(plan, &mut files)?;
-        network::emit(plan, &mut files)?;
-        if let Some(text) = &plan.resolv_conf {
-            files.insert(resolv_conf(plan), text.clone());
-        }
-    }
+    let (report, parts) = thread::scope(|scope| {
+        let report = scope.spawn(|| Report::new(plans).to_text());
+        let parts = parallel::map(plans, sandbox);
+        (report.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), parts)
+    });
+    let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let mut files: Artifacts = parts.into_iter().flatten().collect();
     if let Some(table) = nft::table(plans) {
         files.insert("nftables/sandboxed.nft".to_owned(), table);
         let filtered = plans.iter().find(|plan| plan.filter.is_some());
@@ -73,7 +73,19 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
         }
     }
     network::shared(plans, &mut files)?;
-    files.insert("plan.json".to_owned(), Report::new(plans).to_text());
+    files.insert("plan.json".to_owned(), report);
+    Ok(files)
+}
+
+/// The files of one sandbox.
+fn sandbox(plan: &Plan) -> Result<Artifacts, EmitError> {
+    let mut files = Artifacts::new();
+    unit::emit(plan, &mut files)?;
+    nft::emit(plan, &mut files)?;
+    network::emit(plan, &mut files)?;
+    if let Some(text) = &plan.resolv_conf {
+        files.insert(resolv_conf(plan), text.clone());
+    }
     Ok(files)
 }
 

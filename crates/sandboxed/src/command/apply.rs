@@ -251,7 +251,7 @@ fn refuse(name: &str, reason: &str, options: &Options) -> Result<()> {
     for unit in &units {
         files.insert(format!("/etc/systemd/system/{unit}.d/{}", systemctl::REFUSED_DROP_IN), drop_in.clone());
     }
-    output::replace_all(std::path::Path::new("/"), &files)?;
+    output::install(std::path::Path::new("/"), &files)?;
     systemctl::run(&["daemon-reload"])?;
     for unit in &units {
         systemctl::run(&["stop", unit])?;
