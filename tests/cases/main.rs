@@ -5,6 +5,7 @@
 //! ```
 
 mod fail_closed;
+mod filtered;
 mod handed;
 mod hostile;
 mod launcher;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     harness::run(
         &[
             fail_closed::CASES,
+            filtered::CASES,
             handed::CASES,
             hostile::CASES,
             launcher::CASES,

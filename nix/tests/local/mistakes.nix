@@ -17,7 +17,7 @@
   };
   wrong-word = {
     configuration.services.sandboxed.synapse.network.mode = "open";
-    says = [ "services.sandboxed.synapse.network.mode' is not of type `one of \"filtered\", \"none\"'" ];
+    says = [ "services.sandboxed.synapse.network.mode' is not of type `one of \"filtered\", \"private\", \"joined\", \"none\"'" ];
   };
   wrong-type = {
     configuration.services.sandboxed.synapse.resources.tasks = "many";

@@ -1,6 +1,6 @@
 //! A service with a network of its own: what it reaches and who reaches it, and that the two live and die together.
 
-mod world;
+pub(crate) mod world;
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -61,7 +61,7 @@ fn policy(name: &str, network: &str) -> String {
 }
 
 /// The machine, with the services without sandboxes as yet.
-pub(super) fn prepared(suite: Suite) -> Result<Machine> {
+pub(crate) fn prepared(suite: Suite) -> Result<Machine> {
     let machine = Machine::boot(&Tree::base(suite)?)?;
     sandbox::install(&machine)?;
     machine.write("/usr/local/lib/service.py", 0o644, include_bytes!("service.py"))?;
@@ -91,14 +91,14 @@ pub(super) fn prepared(suite: Suite) -> Result<Machine> {
 }
 
 /// Both services in their sandboxes, running.
-pub(super) fn apply(machine: &Machine) -> Result<()> {
+pub(crate) fn apply(machine: &Machine) -> Result<()> {
     sandbox::apply(machine, &["--restart", "/root/served.json", "/root/other.json"])
 }
 
 /// What the service says to a caller.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
-    pub(super) caller: String,
+pub(crate) struct Answer {
+    pub(crate) caller: String,
     attempts: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -110,7 +110,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 60) as server:
 
 /// Words to the service at `to`, an address and a port, from a peer or (where that is empty) the machine itself. `None` where
 /// nobody answers.
-pub(super) fn ask(machine: &Machine, from: &str, to: &str, words: &str) -> Result<Option<Answer>> {
+pub(crate) fn ask(machine: &Machine, from: &str, to: &str, words: &str) -> Result<Option<Answer>> {
     let (address, port) = to.split_once(' ').context("no port")?;
     let patience = if words.is_empty() { "5" } else { "120" };
     let mut command = vec!["timeout", patience, "python3", "-c", ASK, address, port, words];
@@ -125,7 +125,7 @@ pub(super) fn ask(machine: &Machine, from: &str, to: &str, words: &str) -> Resul
 }
 
 /// As [`ask`], without waiting for an answer.
-pub(super) fn ask_and_leave(machine: &Machine, to: &str, words: &str) -> Result<()> {
+pub(crate) fn ask_and_leave(machine: &Machine, to: &str, words: &str) -> Result<()> {
     let (address, port) = to.split_once(' ').context("no port")?;
     machine
         .check(["systemd-run", "--quiet", "--collect", "python3", "-c", ASK, address, port, words])
@@ -133,14 +133,14 @@ pub(super) fn ask_and_leave(machine: &Machine, to: &str, words: &str) -> Result<
 }
 
 /// Attempts of the service at `to`, each with what stood in its way.
-pub(super) fn attempts(machine: &Machine, to: &str, words: &str) -> Result<Vec<(String, Option<String>)>> {
+pub(crate) fn attempts(machine: &Machine, to: &str, words: &str) -> Result<Vec<(String, Option<String>)>> {
     let answer =
         ask(machine, "", to, words)?.with_context(|| format!("the service does not answer at {to}"))?;
     Ok(answer.attempts.into_iter().map(|(name, error)| (name, error.as_str().map(str::to_owned))).collect())
 }
 
 /// Whether the victim at an address answers a peer.
-pub(super) fn victim_answers(machine: &Machine, from: &str, address: &str) -> Result<bool> {
+pub(crate) fn victim_answers(machine: &Machine, from: &str, address: &str) -> Result<bool> {
     let connect = format!("import socket; assert socket.create_connection(('{address}', 5555), 2).recv(9)");
     let mut command = vec!["python3", "-c", &connect];
     if !from.is_empty() {
@@ -150,12 +150,12 @@ pub(super) fn victim_answers(machine: &Machine, from: &str, address: &str) -> Re
 }
 
 /// Addresses of an interface of the machine.
-pub(super) fn addresses(machine: &Machine, interface: &str) -> Result<Vec<String>> {
+pub(crate) fn addresses(machine: &Machine, interface: &str) -> Result<Vec<String>> {
     scoped(&machine.check(["ip", "-o", "address", "show", "dev", interface, "scope", "global"])?)
 }
 
 /// Addresses of a service in its own network.
-pub(super) fn addresses_inside(machine: &Machine, name: &str) -> Result<Vec<String>> {
+pub(crate) fn addresses_inside(machine: &Machine, name: &str) -> Result<Vec<String>> {
     let namespace = format!("sandboxed-{name}");
     scoped(
         &machine
@@ -171,14 +171,14 @@ fn scoped(text: &str) -> Result<Vec<String>> {
 }
 
 /// Whether nothing is left of any network of ours.
-pub(super) fn gone(machine: &Machine) -> Result<bool> {
+pub(crate) fn gone(machine: &Machine) -> Result<bool> {
     let there = "ls -d /run/netns/sandboxed-* /sys/class/net/sb-* /run/sandboxed-network 2>/dev/null || true
                  nft list tables | grep sandboxed_private || true";
     Ok(machine.script(there)?.is_empty())
 }
 
 /// Everything of the machine that such a sandbox touches.
-pub(super) fn traces(machine: &Machine) -> Result<String> {
+pub(crate) fn traces(machine: &Machine) -> Result<String> {
     machine.script(
         "ls -1 /run /run/netns /sys/class/net
          find /etc /run/systemd/system -not -type d | sort | xargs --delimiter='\\n' md5sum 2>/dev/null || true
@@ -192,7 +192,7 @@ pub(super) fn traces(machine: &Machine) -> Result<String> {
 }
 
 /// What one wants to know when something fails.
-pub(super) fn state(machine: &Machine) -> Result<String> {
+pub(crate) fn state(machine: &Machine) -> Result<String> {
     machine.script(
         "systemctl --no-pager status 'sandboxed*' served.service || true; journalctl --no-pager -n 60
          nft list ruleset; ip route; ip -6 route; ip netns exec sandboxed-served ip -6 route || true",
@@ -200,7 +200,7 @@ pub(super) fn state(machine: &Machine) -> Result<String> {
 }
 
 /// Wait until something is so; how long that takes is the machine's business.
-pub(super) fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
     for _ in 0..150 {
         if is_so()? {
             return Ok(());

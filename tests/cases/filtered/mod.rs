@@ -1,0 +1,225 @@
+//! A service behind the filter: by which interfaces it sends, to whom, and who reaches it; peers are network namespaces, as in
+//! the cases of the mode `private`. Whatever must fail inside succeeds without the sandbox.
+
+use anyhow::{Context, Result, ensure};
+use sandboxed_cases::harness::Case;
+use sandboxed_cases::sandbox;
+use sandboxed_testbed::{Machine, Suite};
+
+use crate::private::world::{ask, attempts, prepared, state, until};
+
+pub(crate) const CASES: &[Case] = &[
+    Case::new("filtered::sends_by_the_uplinks_alone", sends_by_the_uplinks_alone),
+    Case::new("filtered::reaches_whom_it_may", reaches_whom_it_may),
+    Case::new("filtered::is_reached_by_whom_it_says", is_reached_by_whom_it_says),
+    Case::new("filtered::two_sandboxes_meet_if_both_say_so", two_sandboxes_meet_if_both_say_so),
+];
+
+/// Where the service under test is asked.
+const SERVED: &str = "127.0.0.1 8008";
+
+/// What a separate machine could not do.
+const HOSTILE: &str = "tcp 127.0.0.1 5555,tcp ::1 5555,tcp 0.0.0.0 5555,tcp 198.51.100.1 5555,tcp 2001:db8:100::1 5555,\
+    udp 127.0.0.1 5555,udp 198.51.100.1 5555,tcp 172.30.0.1 5555,tcp ::ffff:127.0.0.1 5555,tcp 172.30.0.2 5555,\
+    udp 172.30.0.2 5555,tcp 2001:db8:30::2 5555,bound bridge0 172.30.0.2 5555,tcp 203.0.113.7 5557,tcp 10.55.0.2 5555";
+
+/// What it must be able to do all the same.
+const NEEDED: &str = "tcp 198.51.100.2 5555,udp 198.51.100.2 5555,tcp 203.0.113.7 5555,udp 203.0.113.7 5555,\
+    tcp 2001:db8:100::2 5555,tcp 2001:db8:113::7 5555,udp 2001:db8:113::7 5555";
+
+/// The machine's firewall turns one port of the internet round to a port of its own.
+const REDIRECTION: &str =
+    "nft 'add table ip turned; add chain ip turned output { type nat hook output priority -100; };
+    add rule ip turned output ip daddr 203.0.113.7 tcp dport 5557 redirect to :5555'";
+
+/// A further network that only this machine reaches.
+const LATE: &str = "ip netns add late; ip -n late link set lo up
+    ip link add late0 type veth peer name late0 netns late
+    ip address add 10.55.0.1/24 dev late0; ip link set late0 up
+    ip -n late address add 10.55.0.2/24 dev late0; ip -n late link set late0 up
+    systemctl is-active --quiet victim-late || systemd-run --quiet --unit=victim-late --property=NetworkNamespacePath=/run/netns/late \
+        python3 /usr/local/lib/victim.py 5555";
+
+/// Addresses behind the neighbour that are private, link-local as metadata services have them, and a name server's.
+const BEHIND: &str = "ip -n lan address add 10.66.0.1/32 dev lo; ip -n lan address add 169.254.169.254/32 dev lo
+    ip -n lan address add fd66::1/128 dev lo
+    systemd-run --quiet --unit=dns-lan --property=NetworkNamespacePath=/run/netns/lan python3 /usr/local/lib/victim.py 53
+    systemd-run --quiet --unit=dns-internet --property=NetworkNamespacePath=/run/netns/internet python3 /usr/local/lib/victim.py 53";
+
+fn policy(machine: &Machine, name: &str, network: &str) -> Result<()> {
+    let text = format!(
+        r#"{{ "version": 1, "name": "{name}", "units": ["{name}.service"], "filesystem": {{ "readable": ["/usr/local/lib"] }},
+            "network": {{ "resolver": "servers", "nameServers": ["198.51.100.2"], {network} }} }}"#
+    );
+    let path = format!("/root/{name}.json");
+    machine.write(&path, 0o644, text.as_bytes())?;
+    sandbox::apply(machine, &["--restart", &path])?;
+    until("the services answer", || Ok(ask(machine, "", SERVED, "")?.is_some()))
+}
+
+/// Checks that all of these attempts of the service succeed, or that none does.
+fn expect(machine: &Machine, what: &str, words: &str, succeed: bool) -> Result<()> {
+    let wrong: Vec<_> = attempts(machine, SERVED, words)?
+        .into_iter()
+        .filter(|(_, error)| error.is_none() != succeed)
+        .collect();
+    let wanted = if succeed { "fail" } else { "succeed" };
+    if wrong.is_empty() {
+        Ok(())
+    } else {
+        anyhow::bail!("{what}: these {wanted}: {wrong:#?}\n{}", state(machine)?)
+    }
+}
+
+fn sends_by_the_uplinks_alone(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.script(REDIRECTION)?;
+    machine.script(LATE)?;
+    until("all victims answer", || {
+        Ok(attempts(&machine, SERVED, HOSTILE)?.iter().all(|(_, error)| error.is_none()))
+    })
+    .context("without a sandbox these fail too, so they show nothing")?;
+    expect(&machine, "without a sandbox", NEEDED, true)?;
+    let listen = r#""listen": [{ "port": 8008 }]"#;
+    policy(&machine, "served", listen)?;
+    expect(&machine, "in the sandbox", NEEDED, true)?;
+    expect(&machine, "in the sandbox", HOSTILE, false)?;
+
+    // An interface that goes and comes again while the service runs.
+    machine.script(
+        "ip netns delete late; ip link delete late0 2>/dev/null || true; systemctl stop victim-late",
+    )?;
+    machine.script(LATE)?;
+    until("the late victim answers", || {
+        let connect = "import socket; assert socket.create_connection(('10.55.0.2', 5555), 2).recv(9)";
+        Ok(machine.run(["python3", "-c", connect])?.success())
+    })?;
+    expect(&machine, "an interface that appeared later", "tcp 10.55.0.2 5555", false)?;
+
+    // What is an uplink is up to the routes.
+    let uplinks = |wanted: &str| {
+        let listing =
+            machine.script("nft list set inet sandboxed uplinks | grep -o '\"[^\"]*\"' | tr -d '\"\\n'");
+        Ok(listing.unwrap_or_default() == wanted)
+    };
+    machine.script("ip route del default; ip -6 route del default")?;
+    until("no uplink is left", || uplinks(""))?;
+    expect(&machine, "without a default route", "tcp 198.51.100.2 5555,udp 198.51.100.2 5555", false)?;
+    machine.script("ip route add default via 198.51.100.2")?;
+    until("it is an uplink again", || uplinks("lan0"))?;
+    expect(&machine, "with a default route again", "tcp 198.51.100.2 5555,tcp 203.0.113.7 5555", true)?;
+
+    policy(&machine, "served", &format!(r#"{listen}, "interfaces": ["bridge0"]"#))?;
+    expect(&machine, "with a bridge opened by name", "tcp 172.30.0.2 5555,udp 172.30.0.2 5555", true)?;
+    expect(&machine, "the machine's address on it", "tcp 172.30.0.1 5555,tcp 10.55.0.2 5555", false)?;
+    policy(&machine, "served", &format!(r#"{listen}, "uplinks": ["bridge0"]"#))?;
+    expect(&machine, "with the bridge as its uplink", "tcp 172.30.0.2 5555", true)?;
+    expect(&machine, "with the bridge as its uplink", "tcp 198.51.100.2 5555,tcp 203.0.113.7 5555", false)
+}
+
+fn reaches_whom_it_may(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.script(BEHIND)?;
+    let private = "tcp 10.66.0.1 5555,tcp 169.254.169.254 5555,tcp fd66::1 5555";
+    let internet = "tcp 203.0.113.7 5555,udp 203.0.113.7 5555,tcp 2001:db8:113::7 5555";
+    let all = format!(
+        "{private},{internet},tcp 198.51.100.2 53,udp 198.51.100.2 53,tcp 203.0.113.7 53,udp 203.0.113.7 53"
+    );
+    until("all peers answer", || {
+        Ok(attempts(&machine, SERVED, &all)?.iter().all(|(_, error)| error.is_none()))
+    })?;
+    let listen = r#""listen": [{ "port": 8008 }]"#;
+    policy(&machine, "served", listen)?;
+    expect(&machine, "without restrictions", &all, true)?;
+
+    policy(&machine, "served", &format!(r#"{listen}, "egress": "internet""#))?;
+    expect(&machine, "the internet", internet, true)?;
+    expect(&machine, "what is private", private, false)?;
+
+    let rules = r#""egress": "internet", "dns": "resolver", "egressRules": [
+        { "to": ["10.66.0.1/32"], "protocol": "tcp", "ports": ["5000-5555"] }, { "action": "deny", "to": ["2001:db8:113::/48"] }]"#;
+    policy(&machine, "served", &format!("{listen}, {rules}"))?;
+    expect(
+        &machine,
+        "what a rule allows",
+        "tcp 10.66.0.1 5555,tcp 203.0.113.7 5555,tcp 198.51.100.2 53,udp 198.51.100.2 53",
+        true,
+    )?;
+    let denied = "tcp 10.66.0.1 53,tcp 2001:db8:113::7 5555,tcp 203.0.113.7 53,udp 203.0.113.7 53";
+    expect(&machine, "what no rule allows", denied, false)?;
+
+    policy(&machine, "served", &format!(r#"{listen}, "egress": "none""#))?;
+    expect(&machine, "nothing but its name server", "tcp 198.51.100.2 53,udp 198.51.100.2 53", true)?;
+    expect(&machine, "nothing else", &format!("{private},{internet},tcp 198.51.100.2 5555"), false)?;
+    // Those who call it are answered all the same.
+    policy(
+        &machine,
+        "served",
+        r#""listen": [{ "port": 8008 }, { "port": 8448, "from": "anywhere" }], "egress": "none""#,
+    )?;
+    ensure!(ask(&machine, "internet", "198.51.100.1 8448", "")?.is_some(), "a caller is not answered");
+
+    policy(&machine, "served", &format!(r#"{listen}, "limits": {{ "connectionsPerSecond": 3 }}"#))?;
+    let many: Vec<String> =
+        (0..20).map(|number| format!("tcp 203.0.113.7 {}5555", "0".repeat(number))).collect();
+    let tried = attempts(&machine, SERVED, &many.join(","))?;
+    let refused = tried.iter().filter(|(_, error)| error.is_some()).count();
+    ensure!((1..many.len()).contains(&refused), "{refused} of {} connections are refused", many.len());
+    expect(&machine, "what is not TCP has no such limit", "udp 203.0.113.7 5555", true)
+}
+
+fn is_reached_by_whom_it_says(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let everyone =
+        [("", "127.0.0.1"), ("lan", "198.51.100.1"), ("internet", "198.51.100.1"), ("box", "172.30.0.1")];
+    let reached = |port: &str| -> Result<Vec<&str>> {
+        let mut reached = Vec::new();
+        for (from, to) in everyone {
+            if ask(&machine, from, &format!("{to} {port}"), "")?.is_some() {
+                reached.push(from);
+            }
+        }
+        Ok(reached)
+    };
+    ensure!(reached("8448")?.len() == everyone.len(), "without a sandbox not everyone reaches it");
+    for (who, expected) in [
+        ("", &[][..]),
+        (r#""from": "localhost""#, &[""]),
+        (r#""from": "anywhere""#, &["", "lan", "internet", "box"]),
+        (r#""from": "named", "networks": ["198.51.100.0/24"]"#, &["lan"]),
+        (r#""from": "named", "interfaces": ["lan0"]"#, &["lan", "internet"]),
+        (
+            r#""from": "named", "interfaces": ["bridge0"], "networks": ["172.30.0.0/16", "2001:db8::/32"]"#,
+            &["box"],
+        ),
+        (r#""from": "named", "interfaces": ["bridge0"], "networks": ["198.51.100.0/24"]"#, &[]),
+    ] {
+        let offer = if who.is_empty() { String::new() } else { format!(r#", {{ "port": 8448, {who} }}"#) };
+        policy(&machine, "served", &format!(r#""listen": [{{ "port": 8008 }}{offer}]"#))?;
+        let found = reached("8448")?;
+        ensure!(
+            found == expected,
+            "offered to {who}: reached by {found:?}, not {expected:?}\n{}",
+            state(&machine)?
+        );
+    }
+    Ok(())
+}
+
+fn two_sandboxes_meet_if_both_say_so(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let call = "tcp 127.0.0.1 8009,tcp 198.51.100.1 8009";
+    expect(&machine, "without sandboxes", call, true)?;
+    for (allowed, offered, meet) in
+        [(false, false, false), (true, false, false), (false, true, false), (true, true, true)]
+    {
+        let allow =
+            if allowed { r#", "allow": ["tcp 127.0.0.1:8009", "tcp 198.51.100.1:8009"]"# } else { "" };
+        let listen = if offered { r#""listen": [{ "port": 8009 }]"# } else { r#""listen": []"# };
+        policy(&machine, "other", listen)?;
+        policy(&machine, "served", &format!(r#""listen": [{{ "port": 8008 }}]{allow}"#))?;
+        let what = format!("one allows: {allowed}, the other offers: {offered}");
+        expect(&machine, &what, call, meet)?;
+    }
+    Ok(())
+}
