@@ -5,17 +5,18 @@ mod world;
 use std::{fmt::Write, net::UdpSocket, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use ipnet::IpNet;
 use sandboxed_netfilter::{
     expression::{Field, Match},
-    filter::{Filter, Service, refuse},
-    name::{CgroupPath, Interface},
+    filter::{Filter, Service, names, refuse},
+    name::CgroupPath,
     rule::Rule,
     script::Script,
     value::Protocol,
 };
 
 use super::measure::{Contender, compare};
-use world::{Group, Groups, World, has_unified_tree, send};
+use world::{Group, Groups, Pair, World, has_unified_tree, send};
 
 /// The slice that the services are below. Its name is this process's, so that nothing of the host's is met.
 const SLICE: &str = "sandboxed.bench.slice";
@@ -25,6 +26,10 @@ const OUTSIDE: &str = "outside.bench.slice";
 const MOST: usize = 10_000;
 /// Datagrams in one turn: enough to be measured, few enough that turns alternate often.
 const DATAGRAMS: usize = 1_000;
+/// Connections in one turn.
+const CONNECTIONS: usize = 100;
+/// Bytes that one connection sends in one turn.
+const BULK: usize = 64 << 20;
 /// Turns.
 const ROUNDS: usize = 150;
 
@@ -59,7 +64,30 @@ pub(super) fn run() -> Result<()> {
         let title = format!("processor time of {DATAGRAMS} datagrams {who} to another machine");
         compare(&title, ROUNDS, &mut contenders)?;
     }
-    Ok(())
+    connections(&contenders)
+}
+
+/// What connections of a sandbox cost, and how fast much data leaves by one.
+fn connections(contenders: &[(String, World)]) -> Result<()> {
+    let group = Group::at(&path(1));
+    let few = |name: &str| {
+        ["no filter", "1 sandboxes", "1000 sandboxes", "the article's rules for 1000"].contains(&name)
+    };
+    let pairs: Vec<(&str, Pair)> = contenders
+        .iter()
+        .filter(|(name, _)| few(name))
+        .map(|(name, world)| Ok((name.as_str(), Pair::new(world, &group)?)))
+        .collect::<Result<_>>()?;
+    let mut opened: Vec<_> =
+        pairs.iter().map(|(name, pair)| Contender::new(name, || pair.connect(CONNECTIONS))).collect();
+    compare(
+        &format!("processor time of {CONNECTIONS} connections of a sandbox, opened and closed"),
+        60,
+        &mut opened,
+    )?;
+    let mut sent: Vec<_> =
+        pairs.iter().map(|(name, pair)| Contender::new(name, || pair.bulk(BULK))).collect();
+    compare(&format!("time in which {} MB of a sandbox reach another machine", BULK >> 20), 40, &mut sent)
 }
 
 /// Runs this again where the unified tree of control groups is at its usual place: nft looks nowhere else.
@@ -81,15 +109,21 @@ fn path(number: usize) -> String {
 /// A namespace with our table and so many sandboxes in it.
 fn filtered(many: usize) -> Result<World> {
     let world = World::new()?;
-    let mut text = format!("{}{}", Filter::default().load(), Filter::close(&CgroupPath::new(SLICE)?));
+    // As the core writes them.
+    let to_others = |elsewhere| {
+        Rule::accept().when(elsewhere).when(Match::in_set(&[Field::OutInterfaceNumber], &names::uplinks()))
+    };
+    let filter = Filter { uplinks: vec![world.uplink()?], inbound: true, ..Filter::default() };
+    let mut text = format!("{}{}", filter.load(), Filter::close(&CgroupPath::new(SLICE)?));
     for number in 1..=many {
         let rules = vec![
-            Rule::accept().when(Match::is_not(Field::OutInterface, [Interface::new("lo")?])?),
+            to_others(Match::is_not(Field::Destination4, ["127.0.0.0/8".parse::<IpNet>()?])?),
+            to_others(Match::is_not(Field::Destination6, ["::1/128".parse::<IpNet>()?])?),
             Rule::accept()
                 .when(Match::protocol(Protocol::Tcp))
                 .when(Match::is(Field::SourcePort, [8008u16])?)
                 .when(Match::not_opening()),
-            refuse().when(Match::to_this_machine()),
+            refuse(),
         ];
         let script: Script =
             Service::new(&format!("bench{number}"), CgroupPath::new(&path(number))?, rules)?.add();

@@ -1,13 +1,15 @@
 //! Network namespaces that differ in nothing but their rules, and sockets in them.
 
 use std::{
+    cell::RefCell,
     fs::{self, File},
-    io::Write,
-    net::UdpSocket,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream, UdpSocket},
     os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -58,6 +60,31 @@ impl World {
         Ok(world)
     }
 
+    /// The number of `up0`.
+    pub(super) fn uplink(&self) -> Result<u32> {
+        let output = Command::new("nsenter")
+            .arg(format!("--net={}", self.path().display()))
+            .args(["ip", "-o", "link", "show", "up0"])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(text.split(':').next().context("no up0")?.trim().parse()?)
+    }
+
+    /// Does something in it as a process of this group.
+    fn inside<T>(&self, group: Option<&Group>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let home = File::open("/proc/thread-self/ns/net")?;
+        let there = File::open(self.path())?;
+        let before = Group::current()?;
+        if let Some(group) = group {
+            group.enter()?;
+        }
+        move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network))?;
+        let done = work();
+        move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
+        before.enter()?;
+        done
+    }
+
     /// Runs a program in it.
     pub(super) fn run(&self, command: &[&str]) -> Result<()> {
         self.feed(command, "")
@@ -77,18 +104,11 @@ impl World {
 
     /// A socket in it that sends to the peer, made by a process in this group.
     pub(super) fn socket(&self, group: &Group) -> Result<UdpSocket> {
-        let home = File::open("/proc/thread-self/ns/net")?;
-        let there = File::open(self.path())?;
-        let before = Group::current()?;
-        group.enter()?;
-        move_into_link_name_space(there.as_fd(), Some(LinkNameSpaceType::Network))?;
-        let socket = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        self.inside(Some(group), || {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
             socket.connect("10.77.0.2:9")?;
             Ok(socket)
-        });
-        move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
-        before.enter()?;
-        Ok(socket?)
+        })
     }
 
     fn path(&self) -> PathBuf {
@@ -118,17 +138,83 @@ fn keeper() -> Result<Child> {
     anyhow::bail!("no network namespace could be made; this needs root")
 }
 
+/// A namespace of a sandbox, and a peer that takes connections and reads what comes.
+pub(super) struct Pair<'a> {
+    world: &'a World,
+    group: &'a Group,
+    /// A connection for much data, and word from the reader whenever it has got so many bytes.
+    data: RefCell<TcpStream>,
+    read: Receiver<usize>,
+}
+
+impl<'a> Pair<'a> {
+    pub(super) fn new(world: &'a World, group: &'a Group) -> Result<Self> {
+        let peer = world.peer.as_deref().context("no peer")?;
+        peer.run(&["ip", "address", "add", "10.77.0.2/24", "dev", "up1"])?;
+        peer.run(&["ip", "link", "set", "up1", "address", "02:00:00:00:00:02"])?;
+        let listener = peer.inside(None, || Ok(TcpListener::bind("10.77.0.2:80")?))?;
+        let (tell, read) = channel();
+        std::thread::spawn(move || {
+            // The first is the one for much data.
+            let Ok((mut data, _)) = listener.accept() else { return };
+            std::thread::spawn(move || {
+                let mut room = vec![0; 1 << 18];
+                while let Ok(more) = data.read(&mut room) {
+                    if more == 0 || tell.send(more).is_err() {
+                        return;
+                    }
+                }
+            });
+            for connection in listener.incoming() {
+                drop(connection);
+            }
+        });
+        let data = world.inside(Some(group), || Ok(TcpStream::connect("10.77.0.2:80")?))?;
+        Ok(Self { world, group, data: RefCell::new(data), read })
+    }
+
+    /// The processor time that it takes to open and close so many connections, both ends and what lies between together.
+    pub(super) fn connect(&self, connections: usize) -> Result<Duration> {
+        self.world.inside(Some(self.group), || {
+            let before = processor_time();
+            for _ in 0..connections {
+                let mut connection = TcpStream::connect("10.77.0.2:80")?;
+                // Until the peer has closed it, so that it is the peer who remembers the ports.
+                let _ = connection.read(&mut [0])?;
+            }
+            Ok(processor_time().saturating_sub(before))
+        })
+    }
+
+    /// The time until so many bytes have arrived.
+    pub(super) fn bulk(&self, bytes: usize) -> Result<Duration> {
+        let start = Instant::now();
+        let block = vec![0; 1 << 18];
+        let mut data = self.data.borrow_mut();
+        for _ in 0..bytes / block.len() {
+            data.write_all(&block)?;
+        }
+        let mut arrived = 0;
+        while arrived < bytes / block.len() * block.len() {
+            arrived += self.read.recv()?;
+        }
+        Ok(start.elapsed())
+    }
+}
+
+/// The processor time of this process.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
 /// The processor time that sending so many datagrams takes.
 pub(super) fn send(socket: &UdpSocket, datagrams: usize) -> Result<Duration> {
-    let used = || {
-        let time = clock_gettime(ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
-    };
-    let before = used();
+    let before = processor_time();
     for _ in 0..datagrams {
         socket.send(&[0; 64])?;
     }
-    Ok(used().saturating_sub(before))
+    Ok(processor_time().saturating_sub(before))
 }
 
 /// A control group.
