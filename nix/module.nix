@@ -56,9 +56,20 @@ in
     systemd.packages = [ sandboxes ];
     # The empty directories that become the services' roots.
     systemd.tmpfiles.packages = [ sandboxes ];
-    # What was planned, for `sandboxed explain` and `sandboxed verify` on the host.
-    environment.etc."sandboxed/plan.json".source = "${sandboxes}/lib/plan.json";
-    environment.etc."sandboxed/nftables".source = "${sandboxes}/lib/nftables";
+    environment.etc = {
+      # What was planned, for `sandboxed explain` and `sandboxed verify` on the host.
+      "sandboxed/plan.json".source = "${sandboxes}/lib/plan.json";
+      "sandboxed/nftables".source = "${sandboxes}/lib/nftables";
+    }
+    # What these services see as their /etc/resolv.conf.
+    // lib.mapAttrs' (
+      name: _:
+      lib.nameValuePair "sandboxed/${name}/resolv.conf" {
+        source = "${sandboxes}/lib/sandboxed/${name}/resolv.conf";
+      }
+    ) (lib.filterAttrs (_: sandbox: (sandbox.network.resolver or null) == "servers") enabled);
+    # It takes what answers it on any interface at its word, also on one that leads to a sandbox alone.
+    networking.dhcpcd.denyInterfaces = [ "sb-*" ];
     environment.systemPackages = [ config.programs.sandboxed.package ];
   };
 }

@@ -71,12 +71,16 @@ runCommand "sandboxes"
       if [ -e "$helper" ]; then
         printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$(cat "$out/lib/nftables/sandboxed-$name"{,-elements,-remove}.nft | sha256sum | cut -d ' ' -f 1)" >> "$helper"
       fi
+      helper="$out/lib/systemd/system/sandboxed-$name-network.service"
+      if [ -e "$helper" ]; then
+        printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$(sha256sum < "$out/lib/nftables/sandboxed-$name-private.nft" | cut -d ' ' -f 1)" >> "$helper"
+      fi
     done
 
     # The rules name no control group, so the kernel can judge them here; it lets those who own a network namespace ask.
     if unshare --map-root-user --net true 2> /dev/null; then
-      for rules in "$out"/lib/nftables/sandboxed.nft; do
-        unshare --map-root-user --net nft --check --file "$rules"
+      for rules in "$out"/lib/nftables/sandboxed{,-private}.nft; do
+        if [ -e "$rules" ]; then unshare --map-root-user --net nft --check --file "$rules"; fi
       done
     else
       echo "This build may make no user namespace, so the rules are not checked here: the helper units do when they load them."

@@ -23,7 +23,10 @@ in
   rules = "/etc/sandboxed/nftables";
   # Where NixOS keeps what our units run.
   programs = {
+    ip = "${pkgs.iproute2}/bin/ip";
     nft = "${pkgs.nftables}/bin/nft";
+    systemctl = "${config.systemd.package}/bin/systemctl";
+    systemd-socket-proxyd = "${config.systemd.package}/lib/systemd/systemd-socket-proxyd";
     sandboxed-launch = "${config.programs.sandboxed.package}/bin/sandboxed-launch";
     sandboxed = "${config.programs.sandboxed.package}/bin/sandboxed";
   };

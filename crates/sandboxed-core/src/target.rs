@@ -197,6 +197,7 @@ impl Target {
         let usual = match name {
             "nft" => "/usr/sbin/nft",
             "ip" => "/usr/sbin/ip",
+            "systemctl" => "/usr/bin/systemctl",
             "systemd-socket-proxyd" => "/usr/lib/systemd/systemd-socket-proxyd",
             "iptables-restore" => "/usr/sbin/iptables-restore",
             "ip6tables-restore" => "/usr/sbin/ip6tables-restore",

@@ -26,7 +26,7 @@ if build one; then
   expect drop-in-is-read-last test "$last" = zz-sandboxed.conf
   expect slice test -e "$scratch/one/sandboxed-synapse.slice"
   expect filter-helper test -e "$scratch/one/sandboxed-synapse-filter.service"
-  expect service-needs-its-filter has $drop_in '^BindsTo=sandboxed-synapse-filter.service'
+  expect service-needs-its-filter has $drop_in '^Requires=sandboxed-synapse-filter.service'
   expect programs-are-in-the-store has one/sandboxed-synapse-filter.service '^ExecStart=/nix/store/[^ ]*/bin/(nft|sandboxed) '
   expect store-is-not-bound-as-a-whole lacks $drop_in '^Bind(ReadOnly)?Paths=(.* )?/nix/store( |:|$)'
   expect no-path-of-the-distribution lacks $drop_in '^[A-Za-z]*=(.* )?-?/(usr|lib|bin)( |/|$)'

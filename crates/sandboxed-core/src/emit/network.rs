@@ -101,13 +101,15 @@ fn holder(plan: &Plan) -> Result<UnitText, EmitError> {
     text.set(Section::Unit, "StopWhenUnneeded", Value::Bool(true))?;
     text.set(Section::Service, "Type", Value::word("notify"))?;
     let sandboxed = program(plan, "sandboxed")?;
-    let hold = ["network", "hold", "--ip", &program(plan, "ip")?, "--nft", &filter::nft_program(plan)?]
+    let (ip, nft, systemctl) =
+        (program(plan, "ip")?, filter::nft_program(plan)?, program(plan, "systemctl")?);
+    let hold = ["network", "hold", "--ip", &ip, "--nft", &nft, "--systemctl", &systemctl]
         .map(str::to_owned)
         .into_iter()
         .chain([format!("{}/{TABLE}", plan.target.rules.path())]);
     text.set(Section::Service, "ExecStart", Value::Exec(vec![filter::line(&sandboxed, hold)?]))?;
     // Before the rules go the machine stops passing packets on; and also where it was killed.
-    let restore = ["network", "restore", "--ip", &program(plan, "ip")?, "--nft", &filter::nft_program(plan)?];
+    let restore = ["network", "restore", "--ip", &ip, "--nft", &nft];
     let restore = vec![filter::line(&sandboxed, restore.map(str::to_owned))?];
     text.set(Section::Service, "ExecStop", Value::Exec(restore.clone()))?;
     text.set(Section::Service, "ExecStopPost", Value::Exec(restore))?;

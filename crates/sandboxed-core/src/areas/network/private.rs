@@ -28,7 +28,7 @@ impl Network {
         let doors = self.doors(planner, allowed);
         let prefixes = self.cable(planner);
         let place = format!("/run/netns/sandboxed-{}", planner.plan.name);
-        let missing = ["sandboxed", "nft", "ip"]
+        let missing = ["sandboxed", "nft", "ip", "systemctl"]
             .into_iter()
             .chain((!doors.is_empty()).then_some(PROXY))
             .find(|program| planner.target.program(program).is_none());

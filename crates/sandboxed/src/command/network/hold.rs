@@ -16,13 +16,21 @@ use crate::command::filter::{
     nft::{Loaded, Nft},
 };
 
+/// The programs that it runs.
+pub(super) struct Programs<'a> {
+    pub(super) nft: &'a Path,
+    pub(super) ip: &'a Path,
+    pub(super) systemctl: &'a Path,
+}
+
 /// Holds the table until something ends it. It never ends well: without nft the table is gone, and whoever is bound to this
 /// process must end too.
-pub(super) fn run(nft: &Path, ip: &Path, table: &Path, state: &State) -> Result<ExitCode> {
-    let ip = Arc::new(Ip::new(ip));
+pub(super) fn run(programs: &Programs<'_>, table: &Path, state: &State) -> Result<ExitCode> {
+    let ip = Arc::new(Ip::new(programs.ip));
+    let systemctl = programs.systemctl.to_owned();
     // An earlier one may have been killed.
     forwarding::restore(state)?;
-    let nft = Arc::new(Mutex::new(own(nft, table, &names::table())?));
+    let nft = Arc::new(Mutex::new(own(programs.nft, table, &names::table())?));
     let listener = listen(&state.socket())?;
     let bell = watch::Bell::new()?;
     refresh(&mut lock(&nft), &ip, state)?;
@@ -31,7 +39,7 @@ pub(super) fn run(nft: &Path, ip: &Path, table: &Path, state: &State) -> Result<
         let (nft, ip, state) = watched;
         let ended = bell.answer(|| {
             refresh(&mut lock(&nft), &ip, &state)?;
-            watch::end_those_without_network(&state)
+            watch::end_those_without_network(&state, &systemctl)
         });
         if let Err(error) = ended {
             eprintln!("the interfaces can no longer be watched: {error:#}");

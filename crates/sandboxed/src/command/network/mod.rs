@@ -39,6 +39,9 @@ enum Action {
         /// The program ip.
         #[arg(long, value_name = "PATH", default_value = "ip")]
         ip: PathBuf,
+        /// The program systemctl.
+        #[arg(long, value_name = "PATH", default_value = "systemctl")]
+        systemctl: PathBuf,
         /// The file with the table.
         table: PathBuf,
     },
@@ -98,7 +101,9 @@ struct Up {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let state = member::State::new(&options.folder);
     match &options.action {
-        Action::Hold { nft, ip, table } => return hold::run(nft, ip, table, &state),
+        Action::Hold { nft, ip, systemctl, table } => {
+            return hold::run(&hold::Programs { nft, ip, systemctl }, table, &state);
+        }
         Action::Restore { ip, nft } => up::restore(&ip::Ip::new(ip), nft, &state)?,
         Action::Up(up) => up::up(up, &state)?,
         Action::Reload { rules } => up::load(&up::read(rules)?, &state)?,

@@ -69,7 +69,7 @@ fn drain(descriptor: &OwnedFd) -> io::Result<()> {
 }
 
 /// Stops the networks, and with them the services, of which something was taken away by somebody else.
-pub(super) fn end_those_without_network(state: &State) -> Result<()> {
+pub(super) fn end_those_without_network(state: &State, systemctl: &Path) -> Result<()> {
     let _lock = state.lock()?;
     for (name, member) in state.members()? {
         let there = Path::new(NAMESPACES).join(namespace(&name)).exists()
@@ -79,7 +79,7 @@ pub(super) fn end_those_without_network(state: &State) -> Result<()> {
             eprintln!(
                 "the network of the sandbox `{name}` was taken away: {unit} is stopped, and the service with it"
             );
-            let status = Command::new("systemctl").args(["stop", "--no-block", &unit]).status();
+            let status = Command::new(systemctl).args(["stop", "--no-block", &unit]).status();
             status.context("can't run systemctl")?;
         }
     }
