@@ -9,6 +9,7 @@ mod random;
 mod sender;
 
 use std::{
+    collections::VecDeque,
     fs,
     io::{ErrorKind, Read, Write},
     net::{IpAddr, Ipv6Addr, TcpListener, TcpStream, UdpSocket},
@@ -29,7 +30,7 @@ use sandboxed_netfilter::{
     table::Ownership,
     value::Protocol,
 };
-use sender::{Sender, compare};
+use sender::{Sender, compare, uplink};
 
 fn feed(program: &str, arguments: &[&str], input: &str) {
     let mut child = Command::new(program).args(arguments).stdin(Stdio::piped()).spawn().unwrap();
@@ -45,7 +46,7 @@ fn nft(script: &Script) {
 fn nftables_does_what_the_model_says() {
     alone("nftables_does_what_the_model_says", || {
         let senders = Sender::all();
-        let filter = Filter { inbound: true, ..Filter::default() };
+        let filter = Filter { uplinks: vec![uplink()], inbound: true, ..Filter::default() };
         let mut model = Loaded::nothing();
         let apply = |script: &Script, model: &mut Loaded| {
             nft(script);
@@ -253,5 +254,41 @@ fn an_owned_table_is_out_of_reach_until_its_owner_ends() {
         drop(owner);
         wait_until(false);
         compare(&senders, &mut Loaded::nothing(), "no table");
+    });
+}
+
+/// A thousand sandboxes, a few at a time, each in a slice that is made for it and goes with it.
+#[test]
+fn a_thousand_sandboxes_leave_nothing() {
+    alone("a_thousand_sandboxes_leave_nothing", || {
+        let listing = || {
+            let output = Command::new("nft").args(["list", "ruleset"]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        };
+        nft(&Filter { uplinks: vec![uplink()], inbound: true, ..Filter::default() }.load());
+        nft(&Filter::close(&Group::Root.path()));
+        let before = listing();
+        let mut present: VecDeque<(Service, String)> = VecDeque::new();
+        let leave = |(service, directory): (Service, String)| {
+            nft(&service.remove());
+            fs::remove_dir(directory).unwrap();
+        };
+        for (number, rules) in random_services(1000).into_iter().enumerate() {
+            let path = format!("{}/loop{number}.slice", Group::Root.path().as_str());
+            let directory = format!("/sys/fs/cgroup/{path}");
+            fs::create_dir(&directory).unwrap();
+            let service = Service::new(&format!("loop {number}"), path.parse().unwrap(), rules).unwrap();
+            let service =
+                if number % 2 == 0 { service.with_egress(vec![filter::refuse()]).unwrap() } else { service };
+            let service =
+                if number % 3 == 0 { service.with_input(vec![Rule::accept()]).unwrap() } else { service };
+            nft(&service.add());
+            present.push_back((service, directory));
+            if present.len() > 5 {
+                leave(present.pop_front().unwrap());
+            }
+        }
+        present.into_iter().for_each(leave);
+        assert_eq!(listing(), before);
     });
 }

@@ -61,6 +61,10 @@ fn condition() -> impl Strategy<Value = Match> {
             is(Field::DestinationType, not, kinds.into_iter().map(Value::AddressType).collect())
         }),
         (interfaces, any::<bool>()).prop_map(move |(names, not)| is(Field::OutInterface, not, names)),
+        any::<bool>().prop_map(|not| {
+            let look = if not { Match::not_in_set } else { Match::in_set };
+            look(&[Field::OutInterfaceNumber], &names::uplinks())
+        }),
         combined,
     ]
 }

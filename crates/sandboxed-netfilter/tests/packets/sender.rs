@@ -3,6 +3,8 @@
 use std::{
     io::ErrorKind,
     net::{IpAddr, SocketAddr, UdpSocket},
+    process::Command,
+    sync::OnceLock,
 };
 
 use sandboxed_netfilter::{
@@ -68,7 +70,7 @@ impl Sender {
             cgroup: Some(self.group.path()),
             out_interface: Some(interface.parse().unwrap()),
             in_interface: None,
-            interface_numbers: (None, None),
+            interface_numbers: (Some(if *interface == "lo" { 1 } else { uplink() }), None),
             // No rule of these tests asks for it, as it depends on the route.
             source,
             destination,
@@ -82,6 +84,15 @@ impl Sender {
             exceeds_limits: false,
         }
     }
+}
+
+/// The number of `up0`, which is the only uplink of these tests.
+pub(crate) fn uplink() -> u32 {
+    static NUMBER: OnceLock<u32> = OnceLock::new();
+    *NUMBER.get_or_init(|| {
+        let output = Command::new("ip").args(["-o", "link", "show", "up0"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().split(':').next().unwrap().parse().unwrap()
+    })
 }
 
 /// Compares every datagram with what the model says.
