@@ -4,6 +4,7 @@
 //! itself are printed beside the numbers.
 
 mod build;
+mod lsp;
 mod measure;
 mod network;
 mod nix;
@@ -27,6 +28,8 @@ pub(crate) struct Arguments {
 enum What {
     /// `sandboxed build` as a whole process, beside `systemd-analyze security`; many policies in one call.
     Build,
+    /// The language server: keystroke to diagnostics, completion, memory, start to first answer.
+    Lsp,
     /// What a packet costs, sandboxed and not, by how many sandboxes there are; in network namespaces.
     Network,
     /// What the NixOS module adds to an evaluation, in thunks; by Nix' own counters.
@@ -40,10 +43,11 @@ enum What {
 /// # Errors
 /// What is to be measured can't be built or run.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let all = [What::Build, What::Network, What::Nix, What::Start];
+    let all = [What::Build, What::Lsp, What::Network, What::Nix, What::Start];
     for what in all.into_iter().filter(|what| arguments.what.is_empty() || arguments.what.contains(what)) {
         match what {
             What::Build => build::run()?,
+            What::Lsp => lsp::run()?,
             What::Network => network::run()?,
             What::Nix => nix::run()?,
             What::Start => start::run()?,
