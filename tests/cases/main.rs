@@ -4,6 +4,7 @@
 //! SANDBOXED_CASES=1 cargo test -p sandboxed-cases -- trixie::synapse
 //! ```
 
+mod asking;
 mod fail_closed;
 mod filtered;
 mod handed;
@@ -23,6 +24,7 @@ use sandboxed_cases::harness;
 fn main() -> ExitCode {
     harness::run(
         &[
+            asking::CASES,
             fail_closed::CASES,
             filtered::CASES,
             handed::CASES,

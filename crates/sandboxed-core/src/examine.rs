@@ -69,7 +69,14 @@ pub(crate) fn examine(planner: &mut Planner<'_>) {
                 "take it out of the unit, and name the file in `filesystem`",
             ));
         }
+        if unit.scalar("KillMode") == Some("none") {
+            planner.findings.push(refuse(
+                "KillMode=none leaves its processes behind when it stops".to_owned(),
+                "take it out of the unit",
+            ));
+        }
         programs(planner, unit, &field);
+        credentials(planner, unit, &field);
         asked(planner, unit, &field);
     }
 }
@@ -98,6 +105,29 @@ fn programs(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
         };
         planner.findings.push(Finding::new(kind, field).related("/filesystem/executable", "not among these"));
     }
+}
+
+/// Credentials that the unit asks for and the policy does not name: files of the machine.
+fn credentials(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
+    let secrets = &planner.policy.secrets;
+    let named = |wanted: &str| {
+        secrets.credentials.keys().chain(secrets.encrypted.keys()).any(|name| name.as_str() == wanted)
+    };
+    let mut findings = Vec::new();
+    for directive in ["LoadCredential", "LoadCredentialEncrypted", "ImportCredential"] {
+        for item in unit.list(directive) {
+            let name = item.split(':').next().unwrap_or_default();
+            if !named(name) {
+                let kind = Kind::UnitWants {
+                    unit: unit.name.as_str().to_owned(),
+                    wants: format!("the credential `{name}` ({directive}=)"),
+                    help: "if the service needs it, name it in `secrets`".to_owned(),
+                };
+                findings.push(Finding::new(kind, field));
+            }
+        }
+    }
+    planner.findings.extend(findings);
 }
 
 /// Paths that the unit asks for and the policy does not name.

@@ -89,6 +89,7 @@ impl Plan {
         let setting = self
             .service
             .get(Section::Service, name)
+            .or_else(|| self.service.get(Section::Unit, name))
             .or_else(|| self.slice_settings.get(Section::Slice, name));
         setting.map(Setting::lines).unwrap_or_default()
     }

@@ -132,6 +132,17 @@ impl Mechanism {
         self
     }
 
+    /// And a further directive of the unit itself, systemd.unit(5).
+    pub(crate) fn and_unit(mut self, name: &'static str, value: Value) -> Self {
+        self.settings.push(Setting { section: Section::Unit, name, value: Some(value), serves: Vec::new() });
+        self
+    }
+
+    /// And a further directive of the service, where a condition holds.
+    pub(crate) fn and_where(self, condition: bool, name: &'static str, value: Value) -> Self {
+        if condition { self.and(name, value) } else { self }
+    }
+
     /// In words, where the directives do not say it.
     pub(crate) fn summary(mut self, summary: impl Into<String>) -> Self {
         self.summary = summary.into();
@@ -190,6 +201,19 @@ impl Mechanism {
         } else {
             self.summary.clone()
         }
+    }
+}
+
+impl Planner<'_> {
+    /// Whether the target's systemd has a directive of services.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        directive::lookup(Section::Service, name)
+            .is_some_and(|directive| directive.known_to(self.target.systemd))
+    }
+
+    /// Whether a unit may ask for more than its share by this directive: one that was not read may.
+    pub(crate) fn may_ask(&self, name: &str, more: impl Fn(&str) -> bool) -> bool {
+        self.base.is_empty() || self.base.iter().any(|unit| unit.scalar(name).is_some_and(&more))
     }
 }
 

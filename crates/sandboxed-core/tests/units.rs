@@ -3,20 +3,40 @@
 #![allow(clippy::unwrap_used, reason = "a test says by panicking what is wrong")]
 
 use sandboxed_core::json;
+use sandboxed_core::plan::{Plan, Status};
+use sandboxed_core::planner::Finding;
 use sandboxed_core::resolve::{Surroundings, resolve};
 use sandboxed_core::target::Target;
 use sandboxed_core::unit::Unit;
 use sandboxed_systemd::name::UnitName;
 
-/// What is found for a unit with this text; empty where it is planned.
-fn found(text: &str) -> String {
-    let policy = r#"{"version": 1, "name": "a", "units": ["a.service"]}"#;
+const POLICY: &str = r#"{"version": 1, "name": "a", "units": ["a.service"]}"#;
+
+/// The plan of a policy around a unit with this text, with its warnings; or what is wrong.
+fn planned(policy: &str, text: &str) -> Result<(Plan, String), String> {
     let resolved = resolve(&json::parse(policy).unwrap()).unwrap();
     let target: Target = "debian-13".parse().unwrap();
     let unit = Unit::parse(UnitName::new("a.service").unwrap(), text).unwrap();
+    let all = |findings: Vec<Finding>| findings.iter().map(|finding| finding.kind.to_string()).collect();
     match resolved.plan(&target, Surroundings { units: &[unit], ..Surroundings::default() }) {
-        Ok(_) => String::new(),
-        Err(findings) => findings.iter().map(|finding| finding.kind.to_string()).collect(),
+        Ok((plan, warnings)) => Ok((plan, all(warnings))),
+        Err(findings) => Err(all(findings)),
+    }
+}
+
+/// What is found for a unit with this text; empty where it is planned.
+fn found(text: &str) -> String {
+    planned(POLICY, text).err().unwrap_or_default()
+}
+
+/// What became of a guarantee: its status and what stays open.
+fn outcome(policy: &str, guarantee: &str) -> String {
+    let (plan, _) = planned(policy, "[Service]\nUser=a\nExecStart=/usr/bin/a\n").unwrap();
+    let outcome = plan.outcomes.into_iter().find(|outcome| outcome.guarantee == guarantee).unwrap();
+    match outcome.status {
+        Status::Kept { exceptions, .. } => format!("kept {}", exceptions.join(" ")),
+        Status::Weak { weakness, .. } => format!("weak {weakness}"),
+        Status::Waived { reason } => format!("waived {reason}"),
     }
 }
 
@@ -34,6 +54,7 @@ fn directives_that_lead_around_the_sandbox_are_refused() {
         ("Service", "IPCNamespacePath=/run/ns"),
         ("Service", "PAMName=login"),
         ("Service", "RootImage=/a.raw"),
+        ("Service", "KillMode=none"),
         ("Unit", "JoinsNamespaceOf=b.service"),
     ] {
         let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n[{section}]\n{line}\n");
@@ -48,4 +69,78 @@ fn root_is_refused_however_it_is_written() {
         let text = format!("[Service]\n{user}ExecStart=/usr/bin/a\n");
         assert!(found(&text).contains("user-unprivileged"), "{user:?}: {}", found(&text));
     }
+}
+
+#[test]
+fn more_than_its_share_is_taken_back() {
+    for (asked, directive, given) in [
+        ("CPUSchedulingPolicy=fifo", "CPUSchedulingPolicy", "other"),
+        ("Nice=-20", "Nice", "0"),
+        ("IOSchedulingClass=realtime", "IOSchedulingClass", "best-effort"),
+        ("OOMScoreAdjust=-1000", "OOMScoreAdjust", "0"),
+    ] {
+        let text = |line: &str| format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{line}\n");
+        assert_eq!(planned(POLICY, &text(asked)).unwrap().0.lines(directive), [given], "{asked}");
+        let modest = asked.replace(['-'], "").replace("fifo", "batch").replace("realtime", "idle");
+        let lines = planned(POLICY, &text(&modest)).unwrap().0.lines(directive);
+        assert!(lines.is_empty(), "{modest}: {lines:?}");
+    }
+}
+
+#[test]
+fn no_unit_switches_the_machine_off() {
+    let text = "[Unit]\nFailureAction=reboot-force\n[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    let (plan, _) = planned(POLICY, text).unwrap();
+    for action in ["FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"] {
+        assert_eq!(plan.lines(action), ["none"], "{action}");
+    }
+}
+
+#[test]
+fn credentials_are_those_of_the_policy() {
+    let text = "[Service]\nUser=a\nExecStart=/usr/bin/a\nLoadCredential=key:/etc/ssl/private/key.pem\n";
+    let (plan, warnings) = planned(POLICY, text).unwrap();
+    assert!(warnings.contains("the credential `key` (LoadCredential=)"), "{warnings}");
+    assert!(plan.service.iter().any(|setting| setting.name == "LoadCredential" && setting.value.is_none()));
+    let named =
+        POLICY.replace("]}", r#"], "secrets": {"credentials": {"key": "/etc/ssl/private/key.pem"}}}"#);
+    let (plan, warnings) = planned(&named, text).unwrap();
+    assert_eq!(
+        (plan.lines("LoadCredential"), warnings.as_str()),
+        (vec!["key:/etc/ssl/private/key.pem".to_owned()], "")
+    );
+}
+
+#[test]
+fn sockets_that_open_a_guarantee_are_named_by_it() {
+    let with = |fields: &str| POLICY.replace("]}", &format!("], {fields}}}"));
+    assert_eq!(outcome(POLICY, "message-bus-closed"), "kept ");
+    let bus = with(r#""ipc": {"sockets": ["/run/dbus/system_bus_socket"]}"#);
+    assert!(outcome(&bus, "message-bus-closed").starts_with("weak the policy shows"));
+    let journal = with(r#""filesystem": {"readable": ["/run/systemd/journal"]}"#);
+    assert!(outcome(&journal, "journal-unforged").starts_with("weak the policy shows"));
+    let home = with(r#""filesystem": {"readable": ["/home/alice/site"]}"#);
+    assert_eq!(outcome(&home, "homes-hidden"), "kept /home/alice/site");
+}
+
+#[test]
+fn paths_that_give_the_machine_away_are_refused() {
+    let unit = "[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    for (fields, why) in [
+        (r#""ipc": {"sockets": ["/run/docker.sock"]}"#, "what root can"),
+        (r#""filesystem": {"readable": ["/run/podman"]}"#, "what root can"),
+        (r#""filesystem": {"state": ["/usr/lib/a"]}"#, "no service changes"),
+        (r#""filesystem": {"writable": ["/boot/efi"]}"#, "no service changes"),
+        (r#""filesystem": {"readable": ["/home"]}"#, "belongs to the whole machine"),
+        (r#""filesystem": {"readable": ["/run/dbus"]}"#, "belongs to the whole machine"),
+    ] {
+        let policy = POLICY.replace("]}", &format!("], {fields}}}"));
+        let error = planned(&policy, unit).map(|_| ()).unwrap_err();
+        assert!(error.contains(why), "{fields}: {error}");
+    }
+    let waived = POLICY.replace(
+        "]}",
+        r#"], "ipc": {"sockets": ["/run/docker.sock"]}, "accept": {"runtime-hidden": "it manages the containers"}}"#,
+    );
+    assert!(planned(&waived, unit).is_ok());
 }

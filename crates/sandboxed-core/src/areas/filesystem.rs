@@ -156,6 +156,41 @@ const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "
 /// Where NixOS has its programs, libraries and configuration.
 const STORE: &str = "/nix/store";
 
+/// Directories that belong to the whole machine.
+const BROAD: &[&str] = &[
+    "/",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/run/dbus",
+    "/run/systemd",
+    "/run/user",
+    "/var/run",
+    "/etc",
+    "/var",
+    "/var/lib",
+    "/var/log",
+    "/var/spool",
+    "/home",
+    "/root",
+    "/boot",
+    "/nix",
+    "/nix/store",
+];
+
+/// Sockets whose owners do for everybody who reaches them what only root may do: container engines, virtual machines,
+/// systemd itself.
+const MASTERS: &[&str] = &[
+    "/run/docker.sock",
+    "/var/run/docker.sock",
+    "/run/containerd/containerd.sock",
+    "/run/podman/podman.sock",
+    "/run/crio/crio.sock",
+    "/run/libvirt/libvirt-sock",
+    "/run/systemd/private",
+];
+
 /// Directories that a service can write on every machine, and that others write too.
 const SHARED: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 
@@ -176,6 +211,11 @@ impl Filesystem {
         fields("state", &self.state).chain(fields("writable", &self.writable))
     }
 
+    /// What the policy shows the service.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &HostPath> {
+        self.named().map(|(_, named)| named)
+    }
+
     /// What is bound into its root, by field.
     fn named(&self) -> impl Iterator<Item = (String, &HostPath)> {
         self.written().chain(fields("readable", &self.readable)).chain(fields("executable", &self.executable))
@@ -184,9 +224,7 @@ impl Filesystem {
     /// Paths that contradict each other, or that would open more than their field says.
     fn check(&self, planner: &mut Planner<'_>) {
         for (field, named) in self.named() {
-            let broad =
-                ["/", "/proc", "/sys", "/dev", "/run", "/etc", "/var", "/var/lib", "/nix", "/nix/store"];
-            if broad.contains(&named.path()) && self.root == Root::Own {
+            if BROAD.contains(&named.path()) && self.root == Root::Own {
                 let reason = format!("`{}` belongs to the whole machine, not to a service", named.path());
                 let help = "name the files and directories below it that the service needs".to_owned();
                 planner.find(Finding::new(Kind::Conflict { reason, help }, field.clone()));
@@ -201,6 +239,24 @@ impl Filesystem {
                     let finding = Finding::new(Kind::Conflict { reason, help }, field.clone());
                     planner.find(finding.related(hidden_field, "hidden here"));
                 }
+            }
+        }
+        for (field, written) in self.written() {
+            if SYSTEM.iter().chain([&STORE, &"/boot"]).any(|system| below(written.path(), system)) {
+                let reason =
+                    format!("`{}` is among the machine's programs, which no service changes", written.path());
+                let help = "let the service keep its data below /var/lib".to_owned();
+                planner.find(Finding::new(Kind::Conflict { reason, help }, field));
+            }
+        }
+        let sockets = planner.policy.ipc.sockets.iter().enumerate();
+        let sockets = sockets.map(|(index, socket)| (format!("/ipc/sockets/{index}"), socket));
+        for (field, named) in self.named().chain(sockets) {
+            let master = MASTERS.iter().find(|master| below(master, named.path()));
+            if let Some(master) = master.filter(|_| !planner.waives(&RUNTIME_HIDDEN)) {
+                let reason = format!("whoever reaches {master} can do on the machine what root can");
+                let help = format!("leave it out, or waive `{}` with a reason", RUNTIME_HIDDEN.id);
+                planner.find(Finding::new(Kind::Conflict { reason, help }, field));
             }
         }
         let executable = || fields("executable", &self.executable);
@@ -313,9 +369,7 @@ impl Filesystem {
     }
 
     fn homes(&self, planner: &mut Planner<'_>) {
-        let inside = self
-            .named()
-            .any(|(_, named)| ["/home", "/root", "/run/user"].iter().any(|home| below(named.path(), home)));
+        let inside = self.paths().any(|named| is_in_homes(named.path()));
         let protect = match self.home {
             // `yes` cannot be opened again for a path below; an empty file system can.
             Home::Hidden if inside => Mechanism::service("ProtectHome", Value::word("tmpfs")),
@@ -323,7 +377,11 @@ impl Filesystem {
             Home::ReadOnly => Mechanism::service("ProtectHome", Value::word("read-only"))
                 .leaves_open("the policy lets the service read what its user may read in the homes"),
         };
-        guarantee(&HOMES_HIDDEN).by(protect).keep(planner);
+        let opened = self.paths().filter(|named| is_in_homes(named.path()));
+        guarantee(&HOMES_HIDDEN)
+            .by(protect)
+            .except(opened.map(|named| named.path().to_owned()))
+            .keep(planner);
     }
 
     fn shared(&self, planner: &mut Planner<'_>) {
@@ -404,6 +462,11 @@ impl Filesystem {
             .except(self.executable.iter().map(|named| named.path().to_owned()))
             .keep(planner);
     }
+}
+
+/// Whether a path is hidden by `ProtectHome=`, systemd.exec(5).
+fn is_in_homes(path: &str) -> bool {
+    ["/home", "/root", "/run/user"].iter().any(|home| below(path, home))
 }
 
 /// The items of a list, each with its field.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AreaName;
-use super::filesystem::guarantees;
+use super::filesystem::{below, guarantees};
 use crate::guarantee::Guarantee;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
@@ -55,28 +55,39 @@ impl Ipc {
         guarantee(&KEYRING_PRIVATE)
             .by(Mechanism::service("KeyringMode", Value::word("private")))
             .keep(planner);
+        let opened = |sockets: &[&str]| {
+            let named = planner.policy.filesystem.paths().chain(&self.sockets);
+            let mut named = named.map(HostPath::path);
+            named.find(|named| sockets.iter().any(|socket| below(socket, named))).map(str::to_owned)
+        };
+        let bus = opened(&[MESSAGE_BUS, "/var/run/dbus/system_bus_socket"]);
+        let entries = opened(JOURNAL);
         let hidden = Mechanism::named("its socket is not bound into the service's root");
-        let bus = if self.message_bus {
-            hidden.and("BindPaths", binds(&[MESSAGE_BUS])).summary("nothing").leaves_open(
-                "the policy lets the service use the message bus: what answers there decides by itself",
-            )
-        } else {
-            hidden
+        let bus = match bus {
+            _ if self.message_bus => {
+                hidden.and("BindPaths", binds(&[MESSAGE_BUS])).summary("nothing").leaves_open(
+                    "the policy lets the service use the message bus: what answers there decides by itself",
+                )
+            }
+            Some(path) => Mechanism::named("nothing")
+                .leaves_open(format!("the policy shows the service {path}, and with it the message bus")),
+            None => hidden,
         };
         guarantee(&MESSAGE_BUS_CLOSED).by(bus).keep(planner);
         let hidden = Mechanism::named("its sockets are not bound into the service's root");
         // Since 257 systemd binds them by itself into a root of the service's own.
         let unbound = Mechanism::service("BindLogSockets", Value::Bool(false));
-        let journal = if self.journal {
-            hidden
+        let journal = match entries {
+            _ if self.journal => guarantee(&JOURNAL_UNFORGED).by(hidden
                 .and("BindPaths", binds(JOURNAL))
                 .summary("nothing")
-                .leaves_open("the policy lets the service write any entry to the journal")
-        } else {
-            guarantee(&JOURNAL_UNFORGED).by(unbound).or(hidden).keep(planner);
-            return;
+                .leaves_open("the policy lets the service write any entry to the journal")),
+            Some(path) => guarantee(&JOURNAL_UNFORGED).by(Mechanism::named("nothing").leaves_open(format!(
+                "the policy shows the service {path}, and with it the journal's sockets"
+            ))),
+            None => guarantee(&JOURNAL_UNFORGED).by(unbound).or(hidden),
         };
-        guarantee(&JOURNAL_UNFORGED).by(journal).keep(planner);
+        journal.keep(planner);
     }
 }
 

@@ -194,9 +194,14 @@ guarantees! { Privileges;
         "cannot set the clock";
     HOSTNAME_UNCHANGED = "hostname-unchanged", "",
         "cannot change the host's name";
+    MACHINE_KEPT_RUNNING = "machine-kept-running", "",
+        "cannot restart or switch off the machine by failing or ending";
     COMMANDS_CONFINED = "commands-confined", "/privileges/privilegedCommands",
         "has no command of its unit run outside of the sandbox";
 }
+
+/// What a unit may have systemd do when it fails, ends or takes too long, systemd.unit(5).
+const ACTIONS: [&str; 4] = ["FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"];
 
 impl Privileges {
     /// Plans this area.
@@ -295,7 +300,15 @@ fn kernel(planner: &mut Planner<'_>) {
     let yes = || Value::Bool(true);
     let one =
         |planner: &mut Planner<'_>, promised, mechanism| guarantee(promised).by(mechanism).keep(planner);
-    one(planner, &NO_REALTIME, Mechanism::service("RestrictRealtime", yes()));
+    // systemd sets what the unit asks for before it installs the filter.
+    let realtime = planner.may_ask("CPUSchedulingPolicy", |policy| matches!(policy, "fifo" | "rr"));
+    let restricted = Mechanism::service("RestrictRealtime", yes());
+    one(planner, &NO_REALTIME, restricted.and_where(realtime, "CPUSchedulingPolicy", Value::word("other")));
+    guarantee(&MACHINE_KEPT_RUNNING)
+        .by(ACTIONS.into_iter().fold(Mechanism::named("no action of the unit's"), |mechanism, action| {
+            mechanism.and_unit(action, Value::word("none"))
+        }))
+        .keep(planner);
     one(planner, &PERSONALITY_LOCKED, Mechanism::service("LockPersonality", yes()));
     one(planner, &KERNEL_TUNABLES_READ_ONLY, Mechanism::service("ProtectKernelTunables", yes()));
     one(planner, &KERNEL_MODULES_CLOSED, Mechanism::service("ProtectKernelModules", yes()));

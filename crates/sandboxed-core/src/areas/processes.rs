@@ -64,11 +64,17 @@ impl Processes {
         let namespace = || Mechanism::launcher("--pid-namespace", "a PID namespace of its own");
         guarantee(&PROCESSES_HIDDEN)
             .by(namespace().and("ProtectProc", Value::word("invisible")).unless(powerful.clone()))
-            .or(Mechanism::service("ProtectProc", Value::word("invisible")).unless(powerful))
+            .or(Mechanism::service("ProtectProc", Value::word("invisible"))
+                .unless(powerful)
+                .leaves_open("processes of the same user outside of the service are seen"))
             .keep(planner);
         guarantee(&PROCESSES_UNTOUCHED)
             .by(namespace())
             .or(Mechanism::service("PrivateUsers", Value::Bool(true))
+                // As for `users-mapped`: capabilities are worthless in a user namespace.
+                .unless((!planner.policy.privileges.capabilities.is_empty()).then(|| {
+                    "the policy gives capabilities, which a user namespace would make worthless".to_owned()
+                }))
                 .summary("a user namespace in which no other user exists")
                 .leaves_open("processes of the same user outside of the service can be signalled by number"))
             .keep(planner);

@@ -115,6 +115,9 @@ impl Resources {
         }
         let limits = Mechanism::slice("MemoryMax", amount(&self.memory))
             .and_slice("MemorySwapMax", amount(&self.swap));
+        // Above its limit one of its own processes ends; where the machine as a whole has no memory left, not others first.
+        let spared = planner.may_ask("OOMScoreAdjust", |score| score.starts_with('-'));
+        let limits = limits.and_where(spared, "OOMScoreAdjust", Value::Signed(0));
         let unlimited = self.memory.as_str() == "infinity";
         let limits =
             if unlimited { limits.leaves_open("the policy sets no limit to its memory") } else { limits };
@@ -124,9 +127,15 @@ impl Resources {
         if let Some(quota) = self.cpu_quota {
             shares = shares.and_slice("CPUQuota", percent(quota));
         }
-        guarantee(&PROCESSORS_SHARED).by(shares).keep(planner);
+        let urgent = planner.may_ask("Nice", |nice| nice.starts_with('-'));
+        guarantee(&PROCESSORS_SHARED).by(shares.and_where(urgent, "Nice", Value::Signed(0))).keep(planner);
+        let urgent = planner.may_ask("IOSchedulingClass", |class| matches!(class, "realtime" | "1"));
         guarantee(&DISKS_SHARED)
-            .by(Mechanism::slice("IOWeight", Value::Number(self.io_weight)))
+            .by(Mechanism::slice("IOWeight", Value::Number(self.io_weight)).and_where(
+                urgent,
+                "IOSchedulingClass",
+                Value::word("best-effort"),
+            ))
             .keep(planner);
         guarantee(&OPEN_FILES_LIMITED)
             .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)))

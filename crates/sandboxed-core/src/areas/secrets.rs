@@ -57,11 +57,17 @@ impl Secrets {
         }
         let mut mechanism =
             Mechanism::named("credentials that systemd hands to the units of the service alone");
-        if !self.credentials.is_empty() {
-            mechanism = mechanism.and("LoadCredential", Value::Credentials(loads(&self.credentials)));
+        // What the unit asks for by itself is emptied: those are files of the machine, and the policy does not name them.
+        for (directive, entries) in
+            [("LoadCredential", &self.credentials), ("LoadCredentialEncrypted", &self.encrypted)]
+        {
+            let value = (!entries.is_empty()).then(|| Value::Credentials(loads(entries)));
+            if value.is_some() || planner.knows(directive) {
+                mechanism = mechanism.and(directive, value);
+            }
         }
-        if !self.encrypted.is_empty() {
-            mechanism = mechanism.and("LoadCredentialEncrypted", Value::Credentials(loads(&self.encrypted)));
+        if planner.knows("ImportCredential") {
+            mechanism = mechanism.and("ImportCredential", None);
         }
         guarantee(&SECRETS_UNSHARED)
             .by(mechanism)

@@ -64,8 +64,13 @@ fn named(options: &Options) -> Result<ExitCode> {
         installed::names()?.into_iter().filter(|name| !planned.iter().any(|(plan, _)| plan.name == *name))
     {
         let source = Source { name: name.clone(), text: installed::policy(&name)? };
-        if let Ok(plan) = input::plan(&source, &target, &surroundings)? {
-            together.push(plan);
+        // One whose unit is gone, or that can no longer be kept, must not keep this one from being applied.
+        match input::outcome(&source, &target, &surroundings) {
+            Ok(Ok((plan, _))) => together.push(plan),
+            Ok(Err(_)) => {
+                eprintln!("warning: the sandbox `{name}` can no longer be kept: see `sandboxed status`");
+            }
+            Err(error) => eprintln!("warning: the sandbox `{name}` cannot be looked at: {error:#}"),
         }
     }
     emit::artifacts(&together)?;

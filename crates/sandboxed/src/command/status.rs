@@ -78,7 +78,14 @@ fn report(name: &str) -> Result<Report> {
     }
     let surroundings = Surroundings::host();
     let target = input::target(&surroundings.target)?;
-    match input::plan(&source, &target, &surroundings)? {
+    let planned = match input::plan(&source, &target, &surroundings) {
+        Ok(planned) => planned,
+        Err(error) => {
+            amiss.push(format!("it cannot be planned: {error:#}"));
+            return Ok(Report { name: name.to_owned(), units, amiss });
+        }
+    };
+    match planned {
         Err(_) => amiss.push("the policy can no longer be kept on this machine".to_owned()),
         Ok(plan) => {
             let artifacts = emit::artifacts(std::slice::from_ref(&plan))?;
