@@ -134,6 +134,8 @@ pub struct Private {
     pub chains: Chains,
     /// The networks of its cable, where the policy names them.
     pub prefixes: Vec<IpNet>,
+    /// Interfaces that the policy names for it to send by.
+    pub interfaces: Vec<String>,
     /// The ports that lead to it from other machines.
     pub published: Vec<(Protocol, u16)>,
     /// What leads to it from this machine, and from it to this machine.

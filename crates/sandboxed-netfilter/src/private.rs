@@ -107,11 +107,7 @@ pub fn table(ownership: Ownership) -> Table {
             .when(Match::to_this_machine())
     };
     let prerouting = vec![publish(Family::V4, names::published4()), publish(Family::V6, names::published6())];
-    let hide = |field, set| {
-        Rule::new(Action::Masquerade)
-            .when(Match::in_set(&[field], &set))
-            .when(Match::in_set(&[Field::OutInterface], &names::uplinks()))
-    };
+    let hide = |field, set| Rule::new(Action::Masquerade).when(Match::in_set(&[field], &set));
     let postrouting = vec![hide(Field::Source4, names::hidden4()), hide(Field::Source6, names::hidden6())];
     let key = vec![Type::Protocol, Type::Port];
     Table { ownership, ..Table::new(names::table()) }
@@ -178,6 +174,8 @@ pub fn spare() -> Table {
 pub struct Interfaces {
     /// Those that lead to other machines.
     pub uplinks: Vec<Interface>,
+    /// Those that some service may send by beside.
+    pub further: Vec<Interface>,
     /// Those that pass IPv4 packets on for the services' sake alone.
     pub opened4: Vec<Interface>,
     /// The same for IPv6.
@@ -188,7 +186,8 @@ impl Interfaces {
     /// Makes a loaded table know these, and no others, and loads the spare one.
     pub fn script(&self) -> String {
         let mut spare = Script::ensure(&spare());
-        spare.commands.extend(self.commands());
+        let open = self.uplinks.iter().chain(&self.further).cloned().collect();
+        spare.commands.extend(Self { uplinks: open, ..self.clone() }.commands());
         let mut script = Script::new(names::table());
         script.commands.extend(self.commands());
         format!("{script}{spare}")
@@ -217,33 +216,24 @@ pub struct Chains {
 }
 
 impl Chains {
-    /// The chains of a service by any name. `first` are rules on what it sends that come before the usual ones: by the
-    /// uplinks, from its own addresses, to whomever. `offered` are rules on what others send to it: all else is refused.
+    /// The chains of a service by any name. `limits` are rules on all that it sends, `leaving` on what is no answer to others:
+    /// what they do not refuse is accepted. `offered` are rules on what others send to it: what they do not accept is refused.
     ///
     /// # Errors
     /// If the name is empty or too long to be a chain's.
     pub fn new(
         name: &str,
-        first: impl IntoIterator<Item = Rule>,
+        limits: impl IntoIterator<Item = Rule>,
+        leaving: impl IntoIterator<Item = Rule>,
         offered: impl IntoIterator<Item = Rule>,
     ) -> Result<Self, NameError> {
         let own = [(Field::Source4, names::sources4()), (Field::Source6, names::sources6())];
-        let mut leaving: Vec<Rule> = own
-            .into_iter()
-            .map(|(field, set)| {
-                refuse()
-                    .when(Match::not_in_set(&[Field::InInterface, field], &set))
-                    .comment("another's address")
-            })
-            .collect();
-        leaving.push(Rule::accept().when(Match::reply()).comment("answers to those who called the service"));
-        leaving.extend(first);
-        leaving.push(
-            Rule::accept()
-                .when(Match::in_set(&[Field::OutInterface], &names::uplinks()))
-                .comment("to other machines"),
-        );
-        leaving.push(refuse().comment("networks of this machine alone"));
+        let others = own.into_iter().map(|(field, set)| {
+            refuse().when(Match::not_in_set(&[Field::InInterface, field], &set)).comment("another's address")
+        });
+        let answers = Rule::accept().when(Match::reply()).comment("answers to those who called the service");
+        let accepted = Rule::accept().comment("to other machines");
+        let leaving = others.chain(limits).chain([answers]).chain(leaving).chain([accepted]).collect();
         let mut arriving = vec![Rule::accept().when(Match::reply()).comment("answers to the service")];
         arriving.extend(offered);
         arriving.push(refuse().comment("not offered"));

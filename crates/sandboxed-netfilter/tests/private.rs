@@ -4,6 +4,7 @@
 
 use sandboxed_netfilter::{
     expression::{Field, Match},
+    filter::refuse,
     name::Interface,
     private::{self, Chains, Interfaces, Member},
     rule::Rule,
@@ -22,7 +23,9 @@ fn chains() -> Chains {
     let offered = Rule::accept()
         .when(Match::protocol(Protocol::Tcp))
         .when(Match::is(Field::DestinationPort, [8448u16]).unwrap());
-    Chains::new("synapse", [], [offered]).unwrap()
+    let uplinks = private::names::uplinks();
+    let leaving = refuse().when(Match::not_in_set(&[Field::OutInterface], &uplinks));
+    Chains::new("synapse", [], [leaving], [offered]).unwrap()
 }
 
 fn member() -> Member {
@@ -46,6 +49,7 @@ fn the_table_and_a_service_that_comes_and_goes() {
         member().add().unwrap().to_string(),
         Interfaces {
             uplinks: vec![interface("eth0"), interface("wlan0")],
+            further: vec![interface("wg0")],
             opened4: vec![interface("eth0")],
             opened6: Vec::new(),
         }

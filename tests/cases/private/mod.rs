@@ -14,6 +14,7 @@ use world::{ask, attempts, prepared};
 pub(crate) const CASES: &[Case] = &[
     Case::new("private::reaches_others_and_not_the_machine", reaches_others_and_not_the_machine),
     Case::new("private::is_reached_where_it_offers", is_reached_where_it_offers),
+    Case::new("private::keeps_to_its_policy", keeps_to_its_policy),
     Case::new("private::makes_no_router", makes_no_router),
     Case::new("private::lives_and_dies_with_its_network", lives_and_dies_with_its_network),
     Case::new("private::nothing_gets_through_meanwhile", nothing_gets_through_meanwhile),
@@ -95,6 +96,37 @@ fn is_reached_where_it_offers(suite: Suite) -> Result<()> {
         "if python3 -c 'import socket; socket.create_connection((\"127.0.0.1\", 6000), 2)' 2>/dev/null; then exit 1; fi
          python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"\\0unclaimed\")'",
     )?;
+    Ok(())
+}
+
+/// Where it may send and who may call it, as the policy says: a network that is denied, a bridge that is opened, a port for some.
+fn keeps_to_its_policy(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let policy = r#"{ "version": 1, "name": "served", "units": ["served.service"], "filesystem": { "readable": ["/usr/local/lib"] },
+        "network": { "mode": "private", "resolver": "none", "interfaces": ["bridge0"],
+            "egressRules": [{ "action": "deny", "to": ["203.0.113.0/24"] }, { "action": "deny", "protocol": "udp" }],
+            "listen": [{ "port": 8008 }, { "port": 8448, "from": "named", "networks": ["198.51.100.0/24"] }] } }"#;
+    machine.write("/root/served.json", 0o644, policy.as_bytes())?;
+    world::apply(&machine)?;
+    let tried = attempts(
+        &machine,
+        "127.0.0.1 8008",
+        "tcp 198.51.100.2 5555,tcp 2001:db8:113::7 5555,tcp 172.30.0.2 5555,tcp 203.0.113.7 5555,udp 198.51.100.2 5555,tcp 172.30.0.1 5555",
+    )?;
+    let open: Vec<_> =
+        tried.iter().filter(|(_, error)| error.is_none()).map(|(name, _)| name.as_str()).collect();
+    ensure!(
+        open == ["tcp 198.51.100.2 5555", "tcp 2001:db8:113::7 5555", "tcp 172.30.0.2 5555"],
+        "{tried:#?}\n{}",
+        world::state(&machine)?
+    );
+    for (from, answered) in [("lan", true), ("internet", false), ("", false)] {
+        ensure!(
+            ask(&machine, from, "198.51.100.1 8448", "")?.is_some() == answered,
+            "{from:?} is answered: {}",
+            !answered
+        );
+    }
     Ok(())
 }
 

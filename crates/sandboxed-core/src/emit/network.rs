@@ -75,6 +75,7 @@ fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitE
         .chain(ip.clone())
         .chain(["--nft".to_owned(), filter::nft_program(plan)?])
         .chain(private.published.iter().map(|(protocol, port)| format!("--publish={protocol}/{port}")))
+        .chain(private.interfaces.iter().map(|interface| format!("--interface={interface}")))
         .chain(private.prefixes.iter().map(|prefix| match prefix {
             ipnet::IpNet::V4(network) => format!("--network4={network}"),
             ipnet::IpNet::V6(network) => format!("--network6={network}"),

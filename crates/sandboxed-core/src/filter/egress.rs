@@ -50,7 +50,14 @@ pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
         from != Peers::Localhost
     })?);
     rules.extend(connections(&network.limits)?);
-    rules.extend(name_servers(asked)?);
+    rules.extend(elsewhere(asked)?);
+    Ok(rules)
+}
+
+/// Which other machines are reached.
+pub(super) fn elsewhere(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
+    let network = asked.network;
+    let mut rules = name_servers(asked)?;
     for rule in &network.egress_rules {
         rules.extend(one(rule)?);
     }
@@ -69,7 +76,7 @@ pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
 }
 
 /// What is beyond a rate, whichever connection it belongs to, is lost.
-fn rates(limits: &Limits) -> Vec<Rule> {
+pub(super) fn rates(limits: &Limits) -> Vec<Rule> {
     let mut rules = Vec::new();
     if let Some(rate) = limits.packets_per_second {
         let over = Match::PacketsOver { rate, per: Per::Second, burst: rate };
@@ -83,7 +90,7 @@ fn rates(limits: &Limits) -> Vec<Rule> {
 }
 
 /// Connections that the service opens beyond its limits are refused.
-fn connections(limits: &Limits) -> Result<Vec<Rule>, FilterError> {
+pub(super) fn connections(limits: &Limits) -> Result<Vec<Rule>, FilterError> {
     let mut rules = Vec::new();
     if let Some(rate) = limits.connections_per_second {
         let over = Match::PacketsOver { rate, per: Per::Second, burst: rate };

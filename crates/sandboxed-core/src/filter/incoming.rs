@@ -95,7 +95,7 @@ fn learning(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
 }
 
 /// A port that is offered to some other machines.
-fn to_named(listen: &Listen, transport: Transport) -> Result<Vec<Rule>, FilterError> {
+pub(super) fn to_named(listen: &Listen, transport: Transport) -> Result<Vec<Rule>, FilterError> {
     let way = if listen.interfaces.is_empty() {
         Match::is_not(Field::InInterface, [loopback()?])?
     } else {

@@ -9,6 +9,7 @@ mod egress;
 mod handed;
 mod incoming;
 mod outgoing;
+mod private;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,6 +29,7 @@ use crate::target::Firewall;
 const LOOPBACK: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(127, 0, 0, 0), Ipv6Addr::LOCALHOST);
 
 pub(crate) use handed::handed;
+pub(crate) use private::private;
 
 /// Why there is no filter for a policy. The policy's types rule all of these out but one: too many endpoints.
 #[derive(Debug, thiserror::Error)]

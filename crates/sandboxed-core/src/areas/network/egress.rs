@@ -172,26 +172,24 @@ impl Network {
     }
 
     pub(super) fn egress_contradictions(&self, planner: &mut Planner<'_>) {
-        if self.mode != Mode::Filtered {
-            let plain = Self::default();
-            for (field, used) in [
+        let plain = Self::default();
+        let mut fields = vec![("hostAddresses", self.host_addresses != plain.host_addresses)];
+        let mut modes = "only the mode `filtered` has this";
+        if matches!(self.mode, Mode::None | Mode::Joined) {
+            modes = "only the modes `filtered` and `private` have this";
+            fields.extend([
                 ("uplinks", !self.uplinks.is_empty()),
                 ("interfaces", !self.interfaces.is_empty()),
                 ("egress", self.egress != plain.egress),
                 ("egressRules", !self.egress_rules.is_empty()),
                 ("dns", self.dns != plain.dns),
                 ("limits", self.limits != plain.limits),
-                ("hostAddresses", self.host_addresses != plain.host_addresses),
-            ] {
-                if used {
-                    let kind = conflict(
-                        "only the mode `filtered` has this",
-                        "use the mode `filtered`, or leave this out",
-                    );
-                    let finding = Finding::new(kind, format!("/network/{field}"));
-                    planner.find(finding.related("/network/mode", "another mode because of this"));
-                }
-            }
+            ]);
+        }
+        for (field, _) in fields.into_iter().filter(|(_, used)| *used && self.mode != Mode::Filtered) {
+            let kind = conflict(modes, "use another mode, or leave this out");
+            let finding = Finding::new(kind, format!("/network/{field}"));
+            planner.find(finding.related("/network/mode", "this mode"));
         }
         for (field, names) in [("uplinks", &self.uplinks), ("interfaces", &self.interfaces)] {
             for (index, _) in names.iter().enumerate().filter(|(_, name)| name.as_str() == "lo") {

@@ -80,9 +80,11 @@ impl Network {
         for (index, listen) in self.listen.iter().enumerate() {
             let at = format!("/network/listen/{index}");
             let names_some = !listen.interfaces.is_empty() || !listen.networks.is_empty();
-            if listen.from == Peers::Named && self.mode != Mode::Filtered {
-                let kind =
-                    conflict("only the mode `filtered` has this", "offer the port to everybody (`anywhere`)");
+            if listen.from == Peers::Named && matches!(self.mode, Mode::None | Mode::Joined) {
+                let kind = conflict(
+                    "only the modes `filtered` and `private` have this",
+                    "use one of these modes, or leave this out",
+                );
                 let finding = Finding::new(kind, format!("{at}/from"));
                 planner.find(finding.related("/network/mode", "another mode because of this"));
             }

@@ -3,9 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ipnet::IpNet;
-use sandboxed_netfilter::expression::{Field, Match};
-use sandboxed_netfilter::private::Chains;
-use sandboxed_netfilter::rule::Rule;
 use sandboxed_netfilter::value::Protocol as Transport;
 use sandboxed_systemd::value::{AbsPath, Value};
 
@@ -15,7 +12,7 @@ use super::{
     Network, OFFER_LIMITED, PORTS_NOT_TAKEN, Peers, Protocol,
 };
 use crate::diagnostic::Kind;
-use crate::filter::FilterError;
+use crate::filter::{self, Asked, Scope, Uplinks};
 use crate::plan::{Door, Namespace, Private};
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::Kernel;
@@ -45,6 +42,7 @@ impl Network {
         let mut kept = guarantee(&LOCAL_PORTS_CLOSED).by(closed).except(outward).keep(planner);
         kept |= guarantee(&HOST_NETWORKS_CLOSED)
             .by(own("a network of its own, from which only the uplinks are reached"))
+            .except(self.interfaces.iter().map(ToString::to_string))
             .keep(planner);
         kept |= guarantee(&EGRESS_LIMITED)
             .by(own("a network of its own, from which only the uplinks are reached"))
@@ -66,16 +64,20 @@ impl Network {
             return;
         }
         Self::filter_handed(planner);
-        match self.chains(&planner.plan.name) {
+        let scope = Scope { local: true, offer: true, egress: true, uplinks: Uplinks::Followed };
+        let name_servers = self.resolver_servers(planner.target);
+        let firewall = &planner.target.firewall;
+        let asked = Asked { network: self, allowed: &[], name_servers: &name_servers, firewall, scope };
+        match filter::private(&planner.plan.name, &asked) {
             Ok(chains) => {
                 planner.plan.notes.push(
                     "a network of its own switches connection tracking on for the machine, and lets the machine pass on \
                      the packets of this service"
                         .to_owned(),
                 );
-                if self.listen.iter().any(|listen| listen.from == Peers::Anywhere) {
+                if self.listen.iter().any(|listen| listen.from != Peers::Localhost) {
                     planner.plan.notes.push(
-                        "ports offered to everybody are led to the service before the machine's own firewall decides on \
+                        "ports offered to other machines are led to the service before the machine's own firewall decides on \
                          incoming packets: it sees them as packets that are passed on"
                             .to_owned(),
                     );
@@ -83,6 +85,12 @@ impl Network {
                 planner.plan.namespace = Some(Namespace::Private(Private {
                     chains,
                     prefixes,
+                    interfaces: self
+                        .uplinks
+                        .iter()
+                        .chain(&self.interfaces)
+                        .map(ToString::to_string)
+                        .collect(),
                     published: self.published(),
                     doors,
                 }));
@@ -113,7 +121,7 @@ impl Network {
                         to: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listen.port),
                     });
                 }
-                // To name some is refused in this mode; see `offer`.
+                // Nobody on this machine is among them.
                 (Protocol::Udp, Peers::Anywhere) | (_, Peers::Named) => {}
                 (Protocol::Udp, Peers::Localhost) => {
                     let kind = conflict(
@@ -180,29 +188,11 @@ impl Network {
 
     /// The ports that lead to the service from other machines.
     fn published(&self) -> Vec<(Transport, u16)> {
-        let everybody = self.listen.iter().filter(|listen| listen.from == Peers::Anywhere);
-        let mut ports: Vec<_> = everybody.map(|listen| (transport(listen.protocol), listen.port)).collect();
+        let others = self.listen.iter().filter(|listen| listen.from != Peers::Localhost);
+        let mut ports: Vec<_> = others.map(|listen| (transport(listen.protocol), listen.port)).collect();
         ports.sort_unstable();
         ports.dedup();
         ports
-    }
-
-    fn chains(&self, name: &str) -> Result<Chains, FilterError> {
-        let published = self.published();
-        let mut offered = Vec::new();
-        for protocol in [Transport::Tcp, Transport::Udp] {
-            let ports: Vec<u16> =
-                published.iter().filter(|(known, _)| *known == protocol).map(|(_, port)| *port).collect();
-            if !ports.is_empty() {
-                offered.push(
-                    Rule::accept()
-                        .when(Match::protocol(protocol))
-                        .when(Match::is(Field::DestinationPort, ports)?)
-                        .comment("offered to everybody"),
-                );
-            }
-        }
-        Ok(Chains::new(name, [], offered)?)
     }
 }
 

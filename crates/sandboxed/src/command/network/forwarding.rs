@@ -79,7 +79,9 @@ pub(super) fn refresh(ip: &Ip, state: &State, load: impl FnMut(&Interfaces) -> R
     let uplinks = uplinks(&routes);
     let wanted = wanted(&members, &routes, &uplinks);
     let remembered = state.opened()?;
-    let mut interfaces = Interfaces { uplinks: typed(&uplinks), ..Interfaces::default() };
+    let further: Vec<String> = members.iter().flat_map(|(_, member)| member.interfaces.clone()).collect();
+    let mut interfaces =
+        Interfaces { uplinks: typed(&uplinks), further: typed(&further), ..Interfaces::default() };
     let mut switches = Vec::new();
     for ((family, name), opened) in
         FAMILIES.into_iter().zip([&mut interfaces.opened4, &mut interfaces.opened6])
@@ -159,6 +161,7 @@ fn wanted(members: &[(String, Member)], routes: &[(IpNet, Route)], uplinks: &[St
         return Vec::new();
     }
     let mut names = uplinks.to_vec();
+    names.extend(members.iter().flat_map(|(_, member)| member.interfaces.clone()));
     if members.iter().any(|(_, member)| !member.published.is_empty()) {
         let own = |name: &str| name == "lo" || members.iter().any(|(_, member)| member.interface == name);
         let all = routes.iter().flat_map(|(_, route)| route.interfaces());
@@ -191,7 +194,14 @@ mod tests {
         let (address4, address6) = ("198.18.0.2".parse().unwrap(), "fd00::2".parse().unwrap());
         vec![(
             "a".to_owned(),
-            Member { interface: "sb-a".to_owned(), address4, address6, published, loaded: true },
+            Member {
+                interface: "sb-a".to_owned(),
+                address4,
+                address6,
+                published,
+                interfaces: vec!["wg0".to_owned()],
+                loaded: true,
+            },
         )]
     }
 
@@ -204,8 +214,8 @@ mod tests {
     fn packets_are_passed_on_where_a_service_needs_it() {
         let (routes, up) = (routes(ROUTES), ["eth0".to_owned()]);
         assert!(wanted(&[], &routes, &up).is_empty());
-        assert_eq!(wanted(&member(&[]), &routes, &up), ["eth0"]);
-        assert_eq!(wanted(&member(&["tcp/443"]), &routes, &up), ["docker0", "eth0", "tun0"]);
+        assert_eq!(wanted(&member(&[]), &routes, &up), ["eth0", "wg0"]);
+        assert_eq!(wanted(&member(&["tcp/443"]), &routes, &up), ["docker0", "eth0", "tun0", "wg0"]);
     }
 
     #[test]

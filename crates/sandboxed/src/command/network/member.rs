@@ -73,6 +73,8 @@ pub(super) struct Member {
     pub(super) address6: Ipv6Addr,
     /// The ports that lead to it.
     pub(super) published: Vec<Port>,
+    /// The interfaces that it sends by beside those of default routes.
+    pub(super) interfaces: Vec<String>,
     /// Whether the rules know it.
     pub(super) loaded: bool,
 }

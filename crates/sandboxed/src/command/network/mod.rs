@@ -86,6 +86,9 @@ struct Up {
     /// A port that leads to the service from other machines.
     #[arg(long = "publish", value_name = "tcp/PORT|udp/PORT")]
     published: Vec<member::Port>,
+    /// A further interface that the service sends by.
+    #[arg(long = "interface", value_name = "NAME")]
+    interfaces: Vec<String>,
     /// The IPv4 network of its cable, instead of one that is chosen.
     #[arg(long, value_name = "NETWORK/30")]
     network4: Option<Ipv4Net>,

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, UdpSocket},
+    net::{Ipv4Addr, TcpListener, UdpSocket},
     os::{fd::AsFd, unix::net::UnixStream},
     path::Path,
     process::{Command, Stdio},
@@ -39,7 +39,14 @@ pub(super) fn up(options: &Up, state: &State) -> Result<()> {
     let interface = address::interface(name);
     let (address4, address6) = cable.service();
     let published = options.published.clone();
-    let mut member = Member { interface: interface.clone(), address4, address6, published, loaded: false };
+    let mut member = Member {
+        interface: interface.clone(),
+        address4,
+        address6,
+        published,
+        interfaces: options.interfaces.clone(),
+        loaded: false,
+    };
     state.remember(name, &member)?;
     let rules = member.rules(name)?.add()?;
     let made = make(&ip, name, &interface, &cable).and_then(|()| {
@@ -119,10 +126,11 @@ fn free(ports: &[super::member::Port], name: &str, state: &State) -> Result<()> 
         {
             bail!("{} leads to the sandbox `{other}` already", String::from(*port));
         }
-        // TCP has a socket unit of ours on this port, which would not have started.
+        // A socket unit of ours on this port comes after this.
+        let address = (Ipv4Addr::UNSPECIFIED, port.port);
         let taken = match port.protocol {
-            Protocol::Udp => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port.port)).err(),
-            _ => None,
+            Protocol::Udp => UdpSocket::bind(address).err(),
+            _ => TcpListener::bind(address).err(),
         };
         if let Some(error) = taken {
             bail!("{} can't lead to the service: {error}", String::from(*port));
