@@ -13,6 +13,7 @@ pub(crate) const CASES: &[Case] = &[
     // Without it a failure of the sandboxed one would say nothing about the sandbox.
     Case::new("synapse::plain", |suite| works(&start(suite)?)),
     Case::new("synapse::sandboxed", sandboxed),
+    Case::new("synapse::private", private),
 ];
 
 const UNIT: &str = "matrix-synapse.service";
@@ -30,6 +31,27 @@ fn sandboxed(suite: Suite) -> Result<()> {
     sandbox::install(&machine)?;
     sandbox::apply(&machine, &["--preset", "synapse"])?;
     works(&machine)
+}
+
+/// In a network of its own, behind the same proxy, which finds it at the same address.
+fn private(suite: Suite) -> Result<()> {
+    let machine = start(suite)?;
+    sandbox::install(&machine)?;
+    let policy =
+        r#"{ "version": 1, "preset": "synapse", "network": { "mode": "private", "resolver": "none" } }"#;
+    machine.write("/root/private.json", 0o644, policy.as_bytes())?;
+    sandbox::apply(&machine, &["/root/private.json"])?;
+    works(&machine)?;
+    // systemd stops what nobody needs any more in its own time.
+    let there = "ls -d /run/netns/sandboxed-* /sys/class/net/sb-* 2>/dev/null || true";
+    let mut patience = 100;
+    while !machine.script(there)?.is_empty() {
+        let units = || machine.script("systemctl --no-pager status 'sandboxed-*' || true");
+        ensure!(patience > 0, "its network outlives it:\n{}", units()?);
+        patience -= 1;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 /// Start Synapse, use it, restart, reload and stop it.
