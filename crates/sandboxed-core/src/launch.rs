@@ -3,6 +3,7 @@
 //! Areas ask for its options as they ask for directives. When they are done, every command of the unit is written anew
 //! with the launcher in front, and whatever systemd would forbid the launcher is left to it.
 
+use sandboxed_systemd::Version;
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::value::{AbsPath, Argument, ExecLine, Prefixes, Privileges, Value};
 
@@ -11,7 +12,7 @@ use crate::guarantee::Guarantee;
 use crate::plan::Setting;
 use crate::planner::{Finding, Planner};
 use crate::policy::Policy;
-use crate::target::Target;
+use crate::target::{OLDEST, Target};
 use crate::unit::{Command, Unit};
 
 /// The launcher of a target, and what it has been asked to do.
@@ -32,6 +33,13 @@ const SYSTEM_CALLS: [&str; 6] =
 
 /// Namespaces that it makes.
 const NAMESPACES: [&str; 3] = ["mnt", "pid", "user"];
+
+/// Namespaces of systemd's that the launcher makes itself, by its option, with the version since which the directive
+/// exists. What the unit has of them it must not have twice: in systemd's user namespace a command beside the main process
+/// may not mount the /proc that it needs to enter its own, and a process identifier of one PID namespace means another
+/// process in the other.
+const MADE_INSTEAD: [(&str, &str, Version); 2] =
+    [("--user-namespace", "PrivateUsers", OLDEST), ("--pid-namespace", "PrivatePIDs", Version(257))];
 
 /// Commands that speak to the main process by `$MAINPID`: they stay where it can be seen.
 const BESIDE_MAIN: [&str; 4] = ["ExecStartPost", "ExecReload", "ExecReloadPost", "ExecStop"];
@@ -186,6 +194,12 @@ pub(crate) fn finish(planner: &mut Planner<'_>) {
         for (name, lines) in directives {
             unit.settings.put(setting(name, Value::Exec(lines)));
         }
+        for (option, name, since) in MADE_INSTEAD {
+            let made = launcher.options.iter().any(|made| made == option);
+            if made && planner.target.systemd >= since && base.scalar(name).is_some() {
+                unit.settings.put(setting(name, Value::Bool(false)));
+            }
+        }
     }
     for name in ["AmbientCapabilities", "CapabilityBoundingSet"] {
         planner.plan.service.add(setting(name, Value::words(CAPABILITIES)));
@@ -252,6 +266,16 @@ mod tests {
         assert_eq!(value("RestrictNamespaces"), ["mnt pid user"]);
         assert_eq!(value("PrivateUsers"), Vec::<String>::new());
         assert!(value("SystemCallFilter").last().unwrap().contains("@mount"));
+    }
+
+    #[test]
+    fn no_namespace_is_made_twice() {
+        let value =
+            planned(POLICY, "ExecStart=/usr/bin/a\nPrivateUsers=yes\nPrivatePIDs=yes\n", true).unwrap();
+        assert_eq!(value("PrivateUsers"), ["no"]);
+        assert_eq!(value("PrivatePIDs"), ["no"]);
+        let value = planned(POLICY, "ExecStart=/usr/bin/a\n", true).unwrap();
+        assert_eq!(value("PrivatePIDs"), Vec::<String>::new());
     }
 
     #[test]

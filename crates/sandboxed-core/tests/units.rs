@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says by panicking what is wrong")]
 
+use sandboxed_core::emit::artifacts;
 use sandboxed_core::json;
 use sandboxed_core::plan::{Plan, Status};
 use sandboxed_core::planner::Finding;
@@ -38,6 +39,20 @@ fn outcome(policy: &str, guarantee: &str) -> String {
         Status::Weak { weakness, .. } => format!("weak {weakness}"),
         Status::Waived { reason } => format!("waived {reason}"),
     }
+}
+
+#[test]
+fn nothing_is_executed_from_the_directories_of_the_unit() {
+    let resolved = resolve(&json::parse(r#"{"version": 1, "name": "a", "units": ["a.service"]}"#).unwrap());
+    let text = "[Service]\nUser=a\nStateDirectory=a b\nRuntimeDirectory=a\nExecStart=/usr/bin/a\n";
+    let unit = Unit::parse(UnitName::new("a.service").unwrap(), text).unwrap();
+    let target: Target = "debian-13".parse().unwrap();
+    let surroundings = Surroundings { units: &[unit], closure: None };
+    let (plan, _) = resolved.unwrap().plan(&target, surroundings).unwrap();
+    let files = artifacts(&[plan]).unwrap();
+    let drop_in = &files["systemd/system/a.service.d/zz-sandboxed.conf"];
+    let line = "NoExecPaths=+/ -+/run -+/run/a -+/var/lib/a -+/var/lib/b\n";
+    assert!(drop_in.contains(line), "{drop_in}");
 }
 
 #[test]

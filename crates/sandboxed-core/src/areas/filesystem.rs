@@ -2,6 +2,8 @@
 //!
 //! systemd.exec(5), sections PATHS and SANDBOXING.
 
+use std::collections::BTreeSet;
+
 use sandboxed_systemd::value::{AbsPath, Bind, Device, PathSpec, TmpFs, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::guarantee::Guarantee;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::scalar::{EtcPath, HostPath, Size};
 use crate::target::{Distribution, Target};
+use crate::unit::Unit;
 
 /// What the service sees of the file system.
 ///
@@ -398,7 +401,7 @@ impl Filesystem {
         let named = self.named().filter(|(_, named)| below(named.path(), "/run")).map(|(_, named)| named);
         let visible: Vec<&HostPath> = named.chain(&planner.policy.ipc.sockets).collect();
         let mut binds: Vec<Bind> = planner.policy.ipc.sockets.iter().filter_map(bind).collect();
-        if planner.base.iter().any(crate::unit::Unit::notifies) || planner.base.is_empty() {
+        if planner.base.iter().any(Unit::notifies) || planner.base.is_empty() {
             // systemd waits for a word that comes through this directory; since 254 there is one more socket beside.
             binds.extend(AbsPath::new("/run/systemd/notify").ok().map(Bind::new));
         }
@@ -453,12 +456,14 @@ impl Filesystem {
         let in_root = |spec: PathSpec| if self.root == Root::Own { spec.in_root() } else { spec };
         let allowed =
             system.into_iter().chain(self.executable.iter().filter_map(spec)).map(in_root).collect();
+        // What systemd mounts for the unit's own directories, and their /run, keeps `exec` unless it is named (systemd 257).
+        let own = planner.base.iter().flat_map(Unit::directories).collect::<BTreeSet<_>>();
+        let own = (!own.is_empty()).then(|| "/run".to_owned()).into_iter().chain(own);
+        let own = own.filter_map(|path| AbsPath::new(&path).ok()).map(|path| PathSpec::new(path).optional());
+        let denied = std::iter::once(PathSpec::new(AbsPath::root())).chain(own).map(in_root).collect();
         guarantee(&PROGRAMS_FIXED)
-            .by(Mechanism::service(
-                "NoExecPaths",
-                Value::Paths(vec![in_root(PathSpec::new(AbsPath::root()))]),
-            )
-            .and("ExecPaths", Value::Paths(allowed)))
+            .by(Mechanism::service("NoExecPaths", Value::Paths(denied))
+                .and("ExecPaths", Value::Paths(allowed)))
             .except(self.executable.iter().map(|named| named.path().to_owned()))
             .keep(planner);
     }
