@@ -9,7 +9,7 @@ enabled:
 let
   inherit (builtins) attrNames concatStringsSep toJSON;
   units = config.systemd.units;
-  presets = import ./presets.nix { inherit lib; };
+  presets = import ./presets.nix { inherit config lib; };
 
   option = name: field: "services.sandboxed.${lib.strings.escapeNixIdentifier name}.${field}";
 
@@ -86,7 +86,7 @@ let
           throw "${option name "preset"}: there is no preset `${presetName}'. Presets: ${concatStringsSep ", " presets.names}.";
       unitNames = unitsOf name sandbox preset;
       policy = toJSON (
-        defined sandbox
+        lib.recursiveUpdate (if preset == null then { } else preset.needs) (defined sandbox)
         // {
           version = 1;
           inherit name;

@@ -56,18 +56,11 @@ in
     systemd.packages = [ sandboxes ];
     # The empty directories that become the services' roots.
     systemd.tmpfiles.packages = [ sandboxes ];
+    # The rules, and of each sandbox its policy, its plan and what it sees as its /etc/resolv.conf.
     environment.etc = {
-      # What was planned, for `sandboxed explain` and `sandboxed verify` on the host.
-      "sandboxed/plan.json".source = "${sandboxes}/lib/plan.json";
       "sandboxed/nftables".source = "${sandboxes}/lib/nftables";
     }
-    # What these services see as their /etc/resolv.conf.
-    // lib.mapAttrs' (
-      name: _:
-      lib.nameValuePair "sandboxed/${name}/resolv.conf" {
-        source = "${sandboxes}/lib/sandboxed/${name}/resolv.conf";
-      }
-    ) (lib.filterAttrs (_: sandbox: (sandbox.network.resolver or null) == "servers") enabled);
+    // lib.mapAttrs' (name: _: lib.nameValuePair "sandboxed/${name}" { source = "${sandboxes}/lib/sandboxed/${name}"; }) enabled;
     # It takes what answers it on any interface at its word, also on one that leads to a sandbox alone.
     networking.dhcpcd.denyInterfaces = [ "sb-*" ];
     environment.systemPackages = [ config.programs.sandboxed.package ];

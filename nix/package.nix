@@ -1,43 +1,27 @@
-# The command line, the launcher and the probe, with manual pages and completions.
+# The command line with manual pages and completions, and beside it the launcher and the probe.
 {
   lib,
   rustPlatform,
   installShellFiles,
   stdenv,
+  pkgsStatic,
 }:
 let
-  workspace = (builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package;
-  programs = [
-    "sandboxed"
-    "sandboxed-launch"
-    "sandboxed-probe"
-  ];
+  inside = pkgsStatic.callPackage ./inside.nix { };
 in
 rustPlatform.buildRustPackage {
   pname = "sandboxed";
-  inherit (workspace) version;
-
-  src = lib.fileset.toSource {
-    root = ../.;
-    fileset = lib.fileset.unions [
-      ../Cargo.lock
-      ../Cargo.toml
-      ../crates
-      ../docs
-      ../presets
-      ../schema
-      ../tests
-      ../xtask
-    ];
-  };
-  cargoLock.lockFile = ../Cargo.lock;
+  inherit (import ./source.nix { inherit lib; }) version src cargoLock;
 
   # The workspace's chores and its tests on booted machines are no part of the package.
-  cargoBuildFlags = lib.concatMap (program: [ "-p" program ]) programs;
-  cargoTestFlags = [ "--workspace" "--exclude" "xtask" "--exclude" "sandboxed-testbed" ];
+  cargoBuildFlags = [ "-p" "sandboxed" ];
+  cargoTestFlags = [ "--workspace" "--exclude" "xtask" "--exclude" "sandboxed-testbed" "--exclude" "sandboxed-cases" ];
 
   nativeBuildInputs = [ installShellFiles ];
-  postInstall = lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
+  postInstall = ''
+    ln -s ${inside}/bin/* $out/bin/
+  ''
+  + lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
     $out/bin/sandboxed man --out manual
     installManPage manual/*
     installShellCompletion --cmd sandboxed \
@@ -45,6 +29,9 @@ rustPlatform.buildRustPackage {
       --fish <($out/bin/sandboxed completions fish) \
       --zsh <($out/bin/sandboxed completions zsh)
   '';
+
+  # What a sandboxed service sees of this package.
+  passthru = { inherit inside; };
 
   meta = {
     description = "Run a service you only half trust as an ordinary systemd unit, kept apart from the machine";

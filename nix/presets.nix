@@ -1,5 +1,6 @@
-# The shipped presets, as far as the module needs them: which units each is for. All else the binary reads itself.
-{ lib }:
+# The shipped presets, as far as the module needs them: which units each is for, and what this configuration of the
+# service needs besides. All else the binary reads itself.
+{ config, lib }:
 let
   inherit (builtins) attrNames fromJSON readFile;
 
@@ -21,11 +22,19 @@ let
   others = {
     synapse = "matrix-synapse-worker-";
   };
+  # What a service needs only because of how it is configured, by preset; what is set of the sandbox wins over it.
+  needs = {
+    # NixOS' Synapse writes to the journal by itself, unless told otherwise; where it can't, its log is lost without a word.
+    synapse = lib.optionalAttrs (lib.any (handler: handler.class or null == "systemd.journal.JournalHandler") (
+      lib.attrValues (config.services.matrix-synapse.log.handlers or { })
+    )) { ipc.journal = true; };
+  };
 in
 {
   names = map (lib.removeSuffix ".json") (attrNames files);
   has = name: files ? ${fileOf name};
   get = name: {
+    needs = needs.${name} or { };
     units =
       units:
       (readPreset name).units

@@ -34,10 +34,10 @@ runCommand "sandboxes"
     policies = builtins.mapAttrs (_: sandbox: sandbox.policy) sandboxes;
     packaged = joined "packaged";
     texts = joined "texts";
-    # The launcher, which becomes the service's init, is the one program of ours that runs inside.
+    # The launcher, which becomes the service's init, is the one program of ours that runs inside, and stands alone.
     exportReferencesGraph = lib.mapAttrs' (
       name: sandbox:
-      lib.nameValuePair "closure-${name}" (sandbox.roots ++ policyRoot sandbox.policy ++ [ sandboxed ])
+      lib.nameValuePair "closure-${name}" (sandbox.roots ++ policyRoot sandbox.policy ++ [ (sandboxed.inside or sandboxed) ])
     ) sandboxes;
   }
   ''
@@ -65,11 +65,24 @@ runCommand "sandboxes"
 
     sandboxed build --quiet policies/*.json --target target.json --unit-text units --closure closures --out "$out/lib"
 
-    # A helper names its rules by a path that stays; what they say is what a switch restarts it for, and no other one.
     for name in "''${!policies[@]}"; do
-      helper="$out/lib/systemd/system/sandboxed-$name-filter.service"
+      mkdir -p "$out/lib/sandboxed/$name"
+      cp "policies/$name.json" "$out/lib/sandboxed/$name/policy.json"
+      ln -s ../../plan.json "$out/lib/sandboxed/$name/plan.json"
+    done
+
+    # A helper names its rules by a path that stays; what they say is what a switch restarts it for, and no other one. It
+    # takes its service down with it, which the switch has to know: it brings back what it stopped itself, and of the rest
+    # only what a target wants.
+    units=$out/lib/systemd/system
+    for name in "''${!policies[@]}"; do
+      helper=$units/sandboxed-$name-filter.service
       if [ -e "$helper" ]; then
         printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$(cat "$out/lib/nftables/sandboxed-$name"{,-elements,-remove}.nft | sha256sum | cut -d ' ' -f 1)" >> "$helper"
+        trigger=$(cat "$helper" "$units/sandboxed-filter.service" | sha256sum | cut -d ' ' -f 1)
+        grep -lF "=sandboxed-$name-filter.service" "$units"/*.d/zz-sandboxed.conf | while read -r drop_in; do
+          printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$trigger" >> "$drop_in"
+        done
       fi
       helper="$out/lib/systemd/system/sandboxed-$name-network.service"
       if [ -e "$helper" ]; then

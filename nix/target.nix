@@ -6,6 +6,7 @@
 }:
 let
   firewall = config.networking.firewall;
+  inherit (config.programs.sandboxed) package;
   ports =
     single: ranges:
     map toString single ++ map (range: "${toString range.from}-${toString range.to}") ranges;
@@ -27,8 +28,8 @@ in
     nft = "${pkgs.nftables}/bin/nft";
     systemctl = "${config.systemd.package}/bin/systemctl";
     systemd-socket-proxyd = "${config.systemd.package}/lib/systemd/systemd-socket-proxyd";
-    sandboxed-launch = "${config.programs.sandboxed.package}/bin/sandboxed-launch";
-    sandboxed = "${config.programs.sandboxed.package}/bin/sandboxed";
+    sandboxed-launch = "${package.inside or package}/bin/sandboxed-launch";
+    sandboxed = "${package}/bin/sandboxed";
   };
 }
 // lib.optionalAttrs firewall.enable {

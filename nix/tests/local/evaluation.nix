@@ -43,12 +43,20 @@ let
   expectations = {
     "unused, it adds no package" = derivationOf [ ] == null;
     "disabled, it adds no package" = derivationOf [ { services.sandboxed.synapse.network.mode = "none"; } ] == null;
-    "one line says no more than name, preset and units" = synapse [ ] == {
+    "one line says no more than name, preset and units, and what the service's configuration needs" = synapse [ ] == {
       version = 1;
       name = "synapse";
       preset = "synapse";
       units = [ "matrix-synapse.service" ];
+      ipc.journal = true;
     };
+    "a homeserver that does not log to the journal may not write to it" =
+      !(synapse [ { services.matrix-synapse.log = lib.mkForce { version = 1; handlers.console.class = "logging.StreamHandler"; }; } ]) ? ipc;
+    "what is set wins over what the service's configuration needs" =
+      (synapse [ (set { ipc.journal = false; ipc.sockets = [ "/run/postgresql" ]; }) ]).ipc == {
+        journal = false;
+        sockets = [ "/run/postgresql" ];
+      };
     "what is set reaches the policy" = (synapse [ (set { network.mode = "none"; }) ]).network == { mode = "none"; };
     "lists of several modules are joined" =
       lib.sort lib.lessThan (synapse [

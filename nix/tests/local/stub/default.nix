@@ -38,7 +38,7 @@ let
         buildPlatform = lib.systems.elaborate system;
         targetPlatform = lib.systems.elaborate system;
         inherit system;
-        cc = stub "cc" // { bintools.dynamicLinker = "/lib64/ld-linux-x86-64.so.2"; };
+        cc = stub "cc" // { libc = stub "libc"; bintools.dynamicLinker = "/lib64/ld-linux-x86-64.so.2"; };
         inherit (pkgs.stdenv.hostPlatform) is64bit is32bit isLinux isx86_64 isx86_32 isAarch64 isAarch32;
         mkDerivation = builders.mkDerivation;
       };

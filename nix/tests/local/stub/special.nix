@@ -71,7 +71,7 @@ in
   matrix-synapse-unwrapped = stub "matrix-synapse" // {
     optional-dependencies = lib.genAttrs [ "postgres" "url-preview" "user-search" "systemd" "cache-memory" "oidc" "jwt" "redis" "saml2" "sentry" "all" ] (_: [ ]);
   };
-  xorg = lib.genAttrs [ "lndir" "xorgserver" "xauth" "setxkbmap" "xkeyboardconfig" "fontutil" ] (name: stub name) // { lndir = builders.writeShellScriptBin "lndir" ''cp -rsfT --no-preserve=mode "$1" "$2"''; };
+  xorg = lib.genAttrs [ "lndir" "xorgserver" "xauth" "setxkbmap" "xkeyboardconfig" "fontutil" "xwininfo" ] (name: stub name) // { lndir = builders.writeShellScriptBin "lndir" ''cp -rsfT --no-preserve=mode "$1" "$2"''; };
   lib.meta = lib.meta;
   nginxStable = stub "nginx" // { modules = [ ]; override = _: pkgs.nginxStable; };
   qemu_test = stub "qemu" // { ga = stub "qemu-ga"; };
