@@ -5,48 +5,69 @@
   nodes.machine =
     { lib, pkgs, ... }:
     {
-      systemd.services = lib.genAttrs [ "changed" "unchanged" ] (_: {
-        wantedBy = [ "multi-user.target" ];
-        serviceConfig = {
-          ExecStart = "${pkgs.coreutils}/bin/sleep infinity";
-          User = "nobody";
-        };
-      });
-      services.sandboxed = lib.genAttrs [ "changed" "unchanged" ] (name: {
+      systemd.services =
+        lib.genAttrs [ "changed" "unchanged" "by-hand" ] (name: {
+          # Started by hand, so that no target brings it back.
+          wantedBy = lib.optional (name != "by-hand") "multi-user.target";
+          serviceConfig = {
+            ExecStart = "${pkgs.coreutils}/bin/sleep infinity";
+            User = "runner";
+          };
+        });
+      users.users.runner = {
+        isSystemUser = true;
+        group = "runner";
+      };
+      users.groups.runner = { };
+      services.sandboxed = lib.genAttrs [ "changed" "unchanged" "by-hand" ] (name: {
         enable = true;
         unit = "${name}.service";
       });
 
-      specialisation.next.configuration.services.sandboxed.changed.resources.tasks = 7;
+      specialisation.directives.configuration.services.sandboxed.changed.filesystem.readable = [ "-/srv/data" ];
+      specialisation.rules.configuration.services.sandboxed.by-hand.network.allow = [ "tcp 127.0.0.1:5432" ];
+      specialisation.limits.configuration.services.sandboxed.changed.resources.tasks = 7;
       specialisation.without.configuration.services.sandboxed.changed.enable = lib.mkForce false;
     };
 
   testScript = ''
-    def pid(name):
-        return machine.succeed(f"systemctl show --value --property=MainPID {name}.service").strip()
+    NAMES = ("changed", "unchanged", "by-hand")
 
 
-    def show(name, what):
-        return machine.succeed(f"systemctl show --value --property={what} {name}.service").strip()
+    def show(unit, what):
+        return machine.succeed(f"systemctl show --value --property={what} {unit}").strip()
+
+
+    def restarted_by(specialisation):
+        """Switch to it: the services that became other processes. All of them run."""
+        before = {name: show(f"{name}.service", "MainPID") for name in NAMES}
+        machine.succeed(f"{toplevel}/specialisation/{specialisation}/bin/switch-to-configuration test")
+        for name in NAMES:
+            machine.wait_for_unit(f"{name}.service")
+        return {name for name in NAMES if show(f"{name}.service", "MainPID") != before[name]}
 
 
     machine.wait_for_unit("changed.service")
     machine.wait_for_unit("unchanged.service")
-    before = {name: pid(name) for name in ("changed", "unchanged")}
+    machine.succeed("systemctl start by-hand.service")
     toplevel = machine.succeed("readlink -f /run/current-system").strip()
 
-    machine.succeed(f"{toplevel}/specialisation/next/bin/switch-to-configuration test")
-    machine.wait_for_unit("changed.service")
-    assert pid("changed") != before["changed"], "the service with the changed policy still runs under the old one"
-    assert pid("unchanged") == before["unchanged"], "a service whose policy is as it was has been restarted"
-    limit = machine.succeed("systemctl show --value --property=TasksMax changed.service sandboxed-changed.slice").split()
-    assert "7" in limit, limit
+    with subtest("what a service may do changes by a restart, of this service alone"):
+        assert (restarted := restarted_by("directives")) == {"changed"}, restarted
+
+    with subtest("so does what it may reach, also where nothing but a person started it"):
+        # The way back to the first configuration takes the other change back.
+        assert (restarted := restarted_by("rules")) == {"changed", "by-hand"}, restarted
+        assert "127.0.0.1 . 5432" in machine.succeed("nft list table inet sandboxed | tr -d '\\n'"), "the rule is not loaded"
+
+    with subtest("limits of the slice change while it runs"):
+        assert (restarted := restarted_by("limits")) == {"by-hand"}, restarted
+        assert show("sandboxed-changed.slice", "TasksMax") == "7"
 
     with subtest("a sandbox that is taken away is gone"):
-        machine.succeed(f"{toplevel}/specialisation/without/bin/switch-to-configuration test")
-        machine.wait_for_unit("changed.service")
-        assert show("changed", "Slice") == "system.slice", show("changed", "Slice")
+        assert (restarted := restarted_by("without")) == {"changed"}, restarted
+        assert show("changed.service", "Slice") == "system.slice", show("changed.service", "Slice")
         assert "zz-sandboxed.conf" not in machine.succeed("systemctl cat changed.service")
-        assert show("unchanged", "Slice") == "sandboxed-unchanged.slice"
+        assert show("unchanged.service", "Slice") == "sandboxed-unchanged.slice"
   '';
 }

@@ -11,6 +11,7 @@ mod handed;
 mod hostile;
 mod launcher;
 mod lifecycle;
+mod nixos;
 mod private;
 mod probe;
 mod synapse;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             hostile::CASES,
             launcher::CASES,
             lifecycle::CASES,
+            nixos::CASES,
             private::CASES,
             probe::CASES,
             synapse::CASES,

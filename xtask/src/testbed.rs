@@ -43,6 +43,9 @@ struct Boot {
     /// With the Matrix homeserver Synapse and nginx installed.
     #[arg(long)]
     synapse: bool,
+    /// With what switching to a configuration of NixOS takes, and Synapse.
+    #[arg(long)]
+    nixos: bool,
     /// Copy a file or directory of this machine into the booted one first.
     #[arg(long, value_name = "FROM:TO")]
     copy: Vec<String>,
@@ -51,7 +54,13 @@ struct Boot {
 impl Boot {
     fn machine(&self) -> Result<Machine> {
         install_missing()?;
-        let tree = if self.synapse { Tree::synapse(self.suite)? } else { Tree::base(self.suite)? };
+        let tree = if self.nixos {
+            Tree::nixos(self.suite)?
+        } else if self.synapse {
+            Tree::synapse(self.suite)?
+        } else {
+            Tree::base(self.suite)?
+        };
         let machine = Machine::boot(&tree)?;
         for copy in &self.copy {
             let (from, to) = copy.split_once(':').context("--copy is FROM:TO")?;

@@ -17,12 +17,14 @@ pub struct Case {
     pub run: fn(Suite) -> Result<()>,
     /// What the project still lacks for it; the case is then skipped for this reason.
     pub lacks: Option<&'static str>,
+    /// Why this machine can't run it, if it can't: what a case needs besides the testbed.
+    pub why_not: fn() -> Option<String>,
 }
 
 impl Case {
     /// A case that runs on every release but the canary.
     pub const fn new(name: &'static str, run: fn(Suite) -> Result<()>) -> Self {
-        Self { name, suites: &Suite::STABLE, run, lacks: None }
+        Self { name, suites: &Suite::STABLE, run, lacks: None, why_not: || None }
     }
 
     /// The same, only on these releases.
@@ -36,6 +38,12 @@ impl Case {
     pub const fn lacking(self, what: &'static str) -> Self {
         Self { lacks: Some(what), ..self }
     }
+
+    /// The same, skipped where this gives a reason.
+    #[must_use]
+    pub const fn needing(self, why_not: fn() -> Option<String>) -> Self {
+        Self { why_not, ..self }
+    }
 }
 
 /// Run the cases that the command line asks for; see libtest's `--help`.
@@ -44,10 +52,11 @@ pub fn run(cases: &[Case]) -> ExitCode {
     let everywhere = reason_to_skip();
     let canary = everywhere.clone().or_else(|| why_no_canary(cases));
     let trials = cases.iter().flat_map(|&case| {
-        let (everywhere, canary) = (everywhere.as_deref(), canary.as_deref());
+        let (everywhere, canary) = (everywhere.clone(), canary.clone());
         case.suites.iter().map(move |&suite| {
-            let reason = if suite == Suite::Sid { canary } else { everywhere };
-            trial(case, suite, reason.or(case.lacks))
+            let reason = if suite == Suite::Sid { canary.clone() } else { everywhere.clone() };
+            let reason = reason.or_else(|| case.lacks.map(str::to_owned)).or_else(case.why_not);
+            trial(case, suite, reason.as_deref())
         })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()

@@ -18,6 +18,7 @@ mod cache;
 mod cgroup;
 mod host;
 mod machine;
+mod nixos;
 mod process;
 mod suite;
 mod synapse;

@@ -242,6 +242,31 @@ impl Machine {
         Ok(())
     }
 
+    /// Copy files and directories of the outer machine to the same places, as they are but for their owner, which
+    /// becomes root: a closure of a Nix store, say.
+    ///
+    /// # Errors
+    /// One can't be read here, or not be written there.
+    pub fn copy_paths<S: AsRef<OsStr>>(&self, paths: impl IntoIterator<Item = S>) -> Result<()> {
+        let mut read = Command::new("tar")
+            .args(["--directory=/", "--create", "--absolute-names"])
+            .args(paths)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot run tar")?;
+        let archive = read.stdout.take().context("tar has no output")?;
+        let words = ["tar", "--directory=/", "--no-same-owner", "--absolute-names", "--extract"];
+        let written = self.command(words).stdin(archive).output().context("cannot run nsenter")?;
+        let read = read.wait()?;
+        ensure!(
+            read.success() && written.status.success(),
+            "cannot copy to {}: {}",
+            self.suite,
+            String::from_utf8_lossy(&written.stderr).trim()
+        );
+        Ok(())
+    }
+
     /// A file of the machine.
     ///
     /// # Errors

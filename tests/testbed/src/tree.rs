@@ -158,6 +158,11 @@ impl Tree {
         self.layers.last().map_or(Path::new("/"), PathBuf::as_path)
     }
 
+    /// The directories that make the tree, the uppermost first.
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.layers
+    }
+
     /// The value of overlayfs's `lowerdir=` for this tree.
     pub(crate) fn lower_directories(&self) -> String {
         self.layers.iter().map(|layer| layer.to_string_lossy()).collect::<Vec<_>>().join(":")
