@@ -22,6 +22,12 @@ in
   readOnlyStore = !config.boot.isContainer && (if config.boot ? nixStoreMountOpts then lib.elem "ro" config.boot.nixStoreMountOpts else config.boot.readOnlyNixStore);
   # Not a path of the store: a change of one policy would change the helpers of all sandboxes, and restart their services.
   rules = "/etc/sandboxed/nftables";
+  # What a service asks by default; those that a lease brings are not known here.
+  nameServers =
+    if config.services.resolved.enable then
+      [ "127.0.0.53" ]
+    else
+      lib.filter (server: builtins.match "[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*" server != null) config.networking.nameservers;
   # Where NixOS keeps what our units run.
   programs = {
     ip = "${pkgs.iproute2}/bin/ip";

@@ -47,7 +47,7 @@ fn nothing_is_executed_from_the_directories_of_the_unit() {
     let text = "[Service]\nUser=a\nStateDirectory=a b\nRuntimeDirectory=a\nExecStart=/usr/bin/a\n";
     let unit = Unit::parse(UnitName::new("a.service").unwrap(), text).unwrap();
     let target: Target = "debian-13".parse().unwrap();
-    let surroundings = Surroundings { units: &[unit], closure: None };
+    let surroundings = Surroundings { units: &[unit], ..Surroundings::default() };
     let (plan, _) = resolved.unwrap().plan(&target, surroundings).unwrap();
     let files = artifacts(&[plan]).unwrap();
     let drop_in = &files["systemd/system/a.service.d/zz-sandboxed.conf"];

@@ -120,6 +120,10 @@ let
         tcp = [ "22" ];
         udp = [ "60000-60010" ];
       };
+    "the target knows the name servers that the configuration names" =
+      (targetOf [ { networking.nameservers = [ "192.0.2.53" "2001:db8::53" "192.0.2.54#dns.example.org" ]; } ]).nameServers
+        == [ "192.0.2.53" "2001:db8::53" ]
+      && (targetOf [ { services.resolved.enable = true; } ]).nameServers == [ "127.0.0.53" ];
     "without a firewall it says so by saying nothing" = !(targetOf [ { networking.firewall.enable = false; } ]) ? firewall;
 
     "every field is documented" = lib.all (name: (option name).description != "") [
