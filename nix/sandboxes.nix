@@ -75,25 +75,28 @@ runCommand "sandboxes"
     # takes its service down with it, which the switch has to know: it brings back what it stopped itself, and of the rest
     # only what a target wants.
     units=$out/lib/systemd/system
+    digest() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
+    trigger() { printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$2" >> "$1"; }
     for name in "''${!policies[@]}"; do
-      helper=$units/sandboxed-$name-filter.service
-      if [ -e "$helper" ]; then
-        printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$(cat "$out/lib/nftables/sandboxed-$name"{,-elements,-remove}.nft | sha256sum | cut -d ' ' -f 1)" >> "$helper"
-        trigger=$(cat "$helper" "$units/sandboxed-filter.service" | sha256sum | cut -d ' ' -f 1)
-        grep -lF "=sandboxed-$name-filter.service" "$units"/*.d/zz-sandboxed.conf | while read -r drop_in; do
-          printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$trigger" >> "$drop_in"
+      rules=()
+      for file in "$out/lib/nftables/sandboxed-$name"{,-elements,-remove,-private}.nft; do
+        if [ -e "$file" ]; then rules+=("$file"); fi
+      done
+      for kind in filter network; do
+        helper=$units/sandboxed-$name-$kind.service
+        if [ ! -e "$helper" ]; then continue; fi
+        if [ "''${#rules[@]}" != 0 ]; then trigger "$helper" "$(digest "''${rules[@]}")"; fi
+        grep -lF "sandboxed-$name-$kind.service" "$units"/*.d/zz-sandboxed.conf | while read -r drop_in; do
+          trigger "$drop_in" "$(digest "$helper" "$units/sandboxed-$kind.service")"
         done
-      fi
-      helper="$out/lib/systemd/system/sandboxed-$name-network.service"
-      if [ -e "$helper" ]; then
-        printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$(sha256sum < "$out/lib/nftables/sandboxed-$name-private.nft" | cut -d ' ' -f 1)" >> "$helper"
-      fi
+      done
     done
 
-    # The rules name no control group, so the kernel can judge them here; it lets those who own a network namespace ask.
+    # The tables and chains name no control group, so the kernel can judge them here; it lets those who own a network
+    # namespace ask.
     if unshare --map-root-user --net true 2> /dev/null; then
-      for rules in "$out"/lib/nftables/sandboxed{,-private}.nft; do
-        if [ -e "$rules" ]; then unshare --map-root-user --net nft --check --file "$rules"; fi
+      for table in "$out"/lib/nftables/sandboxed{,-private}.nft; do
+        if [ -e "$table" ]; then unshare --map-root-user --net nft --check --file "$table"; fi
       done
     else
       echo "This build may make no user namespace, so the rules are not checked here: the helper units do when they load them."

@@ -7,6 +7,7 @@ in
   firewall-iptables = machines (import ./firewall.nix { nftables = false; });
   firewall-nftables = machines (import ./firewall.nix { nftables = true; });
   isolation = machines ./isolation.nix;
+  private = machines ./private.nix;
   refused-policy = import ./refused-policy.nix { inherit pkgs; };
   synapse = machines ./synapse.nix;
   upgrade = machines ./upgrade.nix;

@@ -26,7 +26,7 @@ if build one; then
   expect drop-in-is-read-last test "$last" = zz-sandboxed.conf
   expect slice test -e "$scratch/one/sandboxed-synapse.slice"
   expect filter-helper test -e "$scratch/one/sandboxed-synapse-filter.service"
-  expect service-needs-its-filter has $drop_in '^Requires=sandboxed-synapse-filter.service'
+  expect service-needs-its-filter has $drop_in '^Requires=.*sandboxed-synapse-filter.service'
   expect programs-are-in-the-store has one/sandboxed-synapse-filter.service '^ExecStart=/nix/store/[^ ]*/bin/(nft|sandboxed) '
   expect store-is-not-bound-as-a-whole lacks $drop_in '^Bind(ReadOnly)?Paths=(.* )?/nix/store( |:|$)'
   expect no-path-of-the-distribution lacks $drop_in '^[A-Za-z]*=(.* )?-?/(usr|lib|bin)( |/|$)'
@@ -51,6 +51,14 @@ if build workers; then
   done
 else
   fail build::workers "$(tail -n 40 "$scratch/workers.log")"
+fi
+
+if build private; then
+  expect network-helper has private/sandboxed-synapse-network.service '^ExecStart=/nix/store/[^ ]*/bin/sandboxed network up --ip /nix/store/[^ ]*/bin/ip '
+  expect network-restarts-its-service has private/matrix-synapse.service.d/zz-sandboxed.conf '^X-Restart-Triggers='
+  expect port-is-handed-through has private/sandboxed-synapse-listen-8008.service '^ExecStart=/nix/store/[^ ]*/systemd-socket-proxyd '
+else
+  fail build::private "$(tail -n 40 "$scratch/private.log")"
 fi
 
 if build packaged; then

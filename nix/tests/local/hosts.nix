@@ -33,6 +33,11 @@ in
       };
     }
   ];
+  # A network of its own, and a port that is handed through.
+  private = host [
+    one
+    { services.sandboxed.synapse.network.mode = "private"; }
+  ];
   packaged = host [ (packaged "lib/systemd/system/packaged.service") ];
   missing = host [ (packaged "lib/systemd/system/other.service") ];
   # Writable and executable: the binary knows that these do not go together, the schema does not.

@@ -49,7 +49,7 @@ pkgs.runCommand "toplevel"
     echo 1 > $out/init-interface-version
 
     # Everything of these units: the unit, what is laid over it, and who wants it.
-    for unit in $units $(cd $all; echo sandboxed*.service sandboxed*.slice); do
+    for unit in $units $(cd $all; echo sandboxed*.{service,slice,socket}); do
       for entry in "$all/$unit" "$all/$unit.d"; do
         if [ -e "$entry" ]; then cp -a "$entry" $out/etc/systemd/system/; fi
       done

@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("nixos::firewall_iptables", |suite| run(suite, "firewall-iptables")).on(ON).needing(why_not),
     Case::new("nixos::firewall_nftables", |suite| run(suite, "firewall-nftables")).on(ON).needing(why_not),
     Case::new("nixos::isolation", |suite| run(suite, "isolation")).on(ON).needing(why_not),
+    Case::new("nixos::private", |suite| run(suite, "private")).on(ON).needing(why_not),
     Case::new("nixos::synapse", |suite| run(suite, "synapse")).on(ON).needing(why_not),
     Case::new("nixos::upgrade", |suite| run(suite, "upgrade")).on(ON).needing(why_not),
 ];

@@ -56,6 +56,7 @@ in
         done
     done
     mkdir -p $out/bin $out/lib/systemd
+    ln -s /usr/lib/systemd/systemd-socket-proxyd $out/lib/systemd/
   ''
   // {
     version = "257.3";
