@@ -71,6 +71,12 @@ pub(crate) fn refusal(name: &str) -> PathBuf {
     folder(name).join("refused")
 }
 
+/// The file that is there from before the first change of an `apply` until systemd has taken the last: where it stayed,
+/// something failed in between.
+pub(crate) fn unfinished(name: &str) -> PathBuf {
+    folder(name).join("unfinished")
+}
+
 /// The policy that a sandbox was planned from.
 ///
 /// # Errors
@@ -187,7 +193,7 @@ pub(crate) fn uninstall(name: &str) -> Result<()> {
     for path in text.lines() {
         remove(Path::new(path))?;
     }
-    for path in [refusal(name), list] {
+    for path in [refusal(name), unfinished(name), list] {
         remove(&path)?;
     }
     if names()?.is_empty() {

@@ -9,6 +9,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("lifecycle::remove_leaves_no_trace", remove_leaves_no_trace),
     Case::new("lifecycle::apply_stops_nothing", apply_stops_nothing),
     Case::new("lifecycle::status_notices_drift", status_notices_drift),
+    Case::new("lifecycle::a_failed_apply_is_finished_by_the_next", a_failed_apply_is_finished_by_the_next),
     Case::new("lifecycle::refusals_change_nothing", refusals_change_nothing),
 ];
 
@@ -148,6 +149,27 @@ fn refusals_change_nothing(suite: Suite) -> Result<()> {
         );
         ensure!(traces(&machine)? == before, "{what} changed the machine");
     }
+    Ok(())
+}
+
+fn a_failed_apply_is_finished_by_the_next(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    // Whatever comes after the files fails: systemd does not learn of them.
+    machine.script(
+        "mv /usr/bin/systemd-tmpfiles /root && printf '#!/bin/sh\nexit 1\n' > /usr/bin/systemd-tmpfiles &&
+         chmod +x /usr/bin/systemd-tmpfiles",
+    )?;
+    let failed = machine.run(["sandboxed", "apply", "--restart", "/root/brief.json"])?;
+    ensure!(!failed.success() && failed.stderr.contains("systemd-tmpfiles"), "{}", failed.stderr);
+    machine.check(["mv", "/root/systemd-tmpfiles", "/usr/bin"])?;
+    let status = machine.run(["sandboxed", "status"])?;
+    ensure!(!status.success() && status.stdout.contains("failed half-way"), "{}", status.stdout);
+
+    sandbox::apply(&machine, &["--restart", "/root/brief.json"])?;
+    machine.check(["sandboxed", "status"])?;
+    let group =
+        machine.check(["systemctl", "show", "--value", "--property=ControlGroup", "brief.service"])?;
+    ensure!(group.contains("sandboxed-brief.slice"), "{group}");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `sandboxed apply`: put sandboxes around services of this machine.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -132,9 +133,13 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         return Ok(());
     }
     let was_refused = installed::refusal(&plan.name).exists();
-    if difference.changes.is_empty() && !was_refused && !(options.restart && outside(plan)?) {
+    // An earlier call may have written everything and told systemd nothing.
+    let unfinished = installed::unfinished(&plan.name);
+    let again = unfinished.exists();
+    if difference.changes.is_empty() && !was_refused && !again && !(options.restart && outside(plan)?) {
         return Ok(());
     }
+    output::install(Path::new("/"), &Artifacts::from([(unfinished.display().to_string(), String::new())]))?;
     difference.settle()?;
     if was_refused {
         for path in refusal_files(&plan.name, plan.units.iter().map(|unit| unit.name.as_str())) {
@@ -155,7 +160,7 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         }
     }
     // A helper that runs already has loaded the rules of before.
-    let rules_changed = difference.changes.keys().any(|path| path.starts_with("/etc/nftables/"));
+    let rules_changed = again || difference.changes.keys().any(|path| path.starts_with("/etc/nftables/"));
     for helper in helpers(plan) {
         if !systemctl::is_active(&helper)? {
             continue;
@@ -173,7 +178,7 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         // An upgrade is no reason to start what somebody has stopped.
         restart(plan, options.all && !was_refused)?;
     }
-    Ok(())
+    std::fs::remove_file(&unfinished).with_context(|| format!("cannot take away {}", unfinished.display()))
 }
 
 /// Restarts the units of a sandbox, or only those that run. A socket keeps the control group that it was made in, so those
@@ -256,7 +261,7 @@ fn refuse(name: &str, reason: &str, options: &Options) -> Result<()> {
     for unit in &units {
         files.insert(format!("/etc/systemd/system/{unit}.d/{}", systemctl::REFUSED_DROP_IN), drop_in.clone());
     }
-    output::install(std::path::Path::new("/"), &files)?;
+    output::install(Path::new("/"), &files)?;
     systemctl::run(&["daemon-reload"])?;
     for unit in &units {
         systemctl::run(&["stop", unit])?;

@@ -76,6 +76,9 @@ fn report(name: &str) -> Result<Report> {
     if let Ok(reason) = std::fs::read_to_string(installed::refusal(name)) {
         amiss.push(reason.trim().to_owned());
     }
+    if installed::unfinished(name).exists() {
+        amiss.push("an `apply` failed half-way; `sandboxed apply --all` finishes it".to_owned());
+    }
     let surroundings = Surroundings::host();
     let target = input::target(&surroundings.target)?;
     let planned = match input::plan(&source, &target, &surroundings) {
