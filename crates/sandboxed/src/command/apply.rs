@@ -136,7 +136,8 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
     // An earlier call may have written everything and told systemd nothing.
     let unfinished = installed::unfinished(&plan.name);
     let again = unfinished.exists();
-    if difference.changes.is_empty() && !was_refused && !again && !(options.restart && outside(plan)?) {
+    let changed = again || was_refused || !difference.changes.is_empty();
+    if !(changed || options.restart && outside(plan)?) {
         return Ok(());
     }
     output::install(Path::new("/"), &Artifacts::from([(unfinished.display().to_string(), String::new())]))?;

@@ -53,9 +53,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             {
                 systemctl::run(&["stop", "sandboxed-network.service"]).ok();
             }
-            if installed::names()?.len() == 1 {
-                systemctl::run(&["disable", "--quiet", "--now", "sandboxed-replan.path"])?;
-            }
+        }
+        if installed::names()?.len() == 1 {
+            systemctl::run(&["disable", "--quiet", "--now", "sandboxed-replan.path"])?;
         }
         let slice = sandboxed_systemd::name::slice_for(name)?;
         let ours = installed::own_units(name)?;
