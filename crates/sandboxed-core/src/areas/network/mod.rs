@@ -2,6 +2,7 @@
 //!
 //! The rules themselves are made by [`crate::filter`]; systemd.resource-control(5) and systemd.exec(5) describe the directives.
 
+mod advice;
 mod check;
 mod egress;
 mod families;
@@ -163,5 +164,6 @@ impl Network {
             Mode::Joined => self.joined(planner),
         }
         self.resolver(planner);
+        self.advise(planner);
     }
 }

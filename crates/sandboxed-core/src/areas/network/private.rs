@@ -70,11 +70,6 @@ impl Network {
         let asked = Asked { network: self, allowed: &[], name_servers: &name_servers, firewall, scope };
         match filter::private(&planner.plan.name, &asked) {
             Ok(chains) => {
-                planner.plan.notes.push(
-                    "a network of its own switches connection tracking on for the machine, and lets the machine pass on \
-                     the packets of this service"
-                        .to_owned(),
-                );
                 if self.listen.iter().any(|listen| listen.from != Peers::Localhost) {
                     planner.plan.notes.push(
                         "ports offered to other machines are led to the service before the machine's own firewall decides on \
