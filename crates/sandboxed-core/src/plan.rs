@@ -109,6 +109,8 @@ pub struct UnitPlan {
 pub struct Filter {
     /// The service's chains and map elements.
     pub service: FilteredService,
+    /// The same for a target that has iptables only.
+    pub iptables: Option<sandboxed_netfilter::iptables::Service>,
     /// Whether the table needs its input hook.
     pub inbound: bool,
     /// Whether a rule switches connection tracking on.

@@ -1,12 +1,15 @@
 //! The artifacts of the shipped presets, as snapshots; and what holds for all of them.
 
-#![allow(clippy::unwrap_used, reason = "a test says by panicking what is wrong")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking what is wrong")]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use sandboxed_core::emit::artifacts;
 use sandboxed_core::preset::PRESETS;
 use sandboxed_core::resolve::{Resolved, Surroundings};
 use sandboxed_core::scalar::HostPath;
-use sandboxed_core::target::Target;
+use sandboxed_core::target::{Netfilter, Target};
 
 fn emitted(preset: &str, target: &str) -> sandboxed_core::emit::Artifacts {
     let preset = PRESETS.iter().find(|known| known.name == preset).unwrap();
@@ -44,6 +47,50 @@ fn the_table_has_an_owner_where_the_target_has_the_program() {
     let without = emitted("synapse", "debian-13");
     assert!(!without.contains_key("systemd/system/sandboxed-filter.service"));
     assert!(!without["nftables/sandboxed.nft"].contains("owner"));
+}
+
+/// A target without nft: text for iptables-restore, which it takes, in both families.
+#[test]
+fn a_target_with_iptables_only_gets_its_rules() {
+    let preset = PRESETS.iter().find(|known| known.name == "synapse").unwrap();
+    let mut target: Target = "debian-13".parse().unwrap();
+    target.netfilter = Netfilter::Iptables;
+    target.programs.insert("sandboxed".to_owned(), HostPath::new("/usr/bin/sandboxed").unwrap());
+    let (plan, findings) = Resolved::preset(preset).unwrap().plan(&target, Surroundings::default()).unwrap();
+    assert_eq!(findings, []);
+    let files = artifacts(&[plan]).unwrap();
+    let ours: String = files
+        .iter()
+        .filter(|(path, _)| path.starts_with("nftables/") || path.contains("filter.service"))
+        .flat_map(|(path, text)| ["==> ", path, "\n", text, "\n"])
+        .collect();
+    insta::assert_snapshot!(ours);
+    // Paths of control groups are looked up when rules are loaded, also to check them, so the rules are checked without.
+    for (program, end) in [("iptables-restore", "v4"), ("ip6tables-restore", "v6")] {
+        let [shared, own] = ["sandboxed+shared", "sandboxed-synapse"].map(|stem| {
+            files[&format!("nftables/{stem}-add.{end}")].replace("*filter\n", "").replace("COMMIT\n", "")
+        });
+        let text: String = format!("*filter\n{shared}{own}COMMIT\n")
+            .lines()
+            .filter(|l| !l.contains("--path"))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let mut child = match Command::new("unshare")
+            .args(["-rn", program, "--noflush", "--test"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+        {
+            Ok(child) => child,
+            Err(error) => return eprintln!("skipped: {program} can't be run: {error}"),
+        };
+        let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        if said.contains("unshare") || said.contains("not found") {
+            return eprintln!("skipped: {said}");
+        }
+        assert!(output.status.success(), "{program}: {said}\n{text}");
+    }
 }
 
 #[test]

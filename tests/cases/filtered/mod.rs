@@ -1,17 +1,20 @@
 //! A service behind the filter: by which interfaces it sends, to whom, and who reaches it; peers are network namespaces, as in
 //! the cases of the mode `private`. Whatever must fail inside succeeds without the sandbox.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite};
 
-use crate::private::world::{ask, attempts, prepared, state, until};
+use crate::private::world::{self, ask, attempts, prepared, state, until};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("filtered::sends_by_the_uplinks_alone", sends_by_the_uplinks_alone),
     Case::new("filtered::reaches_whom_it_may", reaches_whom_it_may),
     Case::new("filtered::is_reached_by_whom_it_says", is_reached_by_whom_it_says),
+    Case::new("filtered::by_iptables", by_iptables),
     Case::new("filtered::two_sandboxes_meet_if_both_say_so", two_sandboxes_meet_if_both_say_so),
 ];
 
@@ -53,7 +56,8 @@ fn policy(machine: &Machine, name: &str, network: &str) -> Result<()> {
     );
     let path = format!("/root/{name}.json");
     machine.write(&path, 0o644, text.as_bytes())?;
-    sandbox::apply(machine, &["--restart", &path])?;
+    sandbox::apply(machine, &["--restart", &path])
+        .or_else(|error| anyhow::bail!("{error:#}\n{}", machine.script("journalctl --no-pager -n 40")?))?;
     until("the services answer", || Ok(ask(machine, "", SERVED, "")?.is_some()))
 }
 
@@ -221,5 +225,66 @@ fn two_sandboxes_meet_if_both_say_so(suite: Suite) -> Result<()> {
         let what = format!("one allows: {allowed}, the other offers: {offered}");
         expect(&machine, &what, call, meet)?;
     }
+    Ok(())
+}
+
+/// Without nft: the same by rules of iptables, which anybody may flush; that ends the service within a second or so.
+fn by_iptables(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.script("mv $(command -v nft) /root/nft")?;
+    let hostile: Vec<&str> = HOSTILE
+        .split(',')
+        .filter(|attempt| !attempt.contains("5557") && !attempt.contains("10.55"))
+        .collect();
+    let hostile = hostile.join(",");
+    expect(&machine, "without a sandbox", &format!("{hostile},take 6000"), true)?;
+    let rules = || {
+        machine
+            .script("iptables-save -t filter | grep -v '^[#:]'; ip6tables-save -t filter | grep -v '^[#:]'")
+    };
+    let before = rules()?;
+    policy(
+        &machine,
+        "served",
+        r#""listen": [{ "port": 8008 }, { "port": 8448, "from": "anywhere" }], "uplinks": ["lan0"]"#,
+    )?;
+    expect(&machine, "a port that it does not offer", "take 6000", false)?;
+    let expect_closed = || {
+        expect(&machine, "in the sandbox", NEEDED, true)?;
+        expect(&machine, "in the sandbox", &hostile, false)?;
+        ensure!(
+            world::victim_answers(&machine, "", "198.51.100.1")?,
+            "others are kept from the machine's ports"
+        );
+        Ok(())
+    };
+    expect_closed()?;
+    let sandboxed = rules()?;
+    machine.check(["systemctl", "restart", "served.service"])?;
+    until("it answers again", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
+    ensure!(rules()? == sandboxed, "a restart changed the rules:\n{}\n{sandboxed}", rules()?);
+
+    let ended = || Ok(!machine.run(["systemctl", "is-active", "--quiet", "served.service"])?.success());
+    for (what, change) in [
+        ("all rules are flushed", "iptables -F; ip6tables -F"),
+        ("one family's are", "ip6tables -F"),
+        ("its own are", "iptables -F sandboxed-served"),
+        ("the rule that leads to them is deleted", "iptables -D OUTPUT 1"),
+    ] {
+        let start = Instant::now();
+        machine.script(change)?;
+        until(&format!("the service ends when {what}"), ended)?;
+        let gap = start.elapsed();
+        ensure!(gap < Duration::from_secs(5), "{what}: the service ended after {gap:?} only");
+        println!("{suite}: {what}: the service ended after {} ms", gap.as_millis());
+        machine.check(["systemctl", "start", "served.service"])?;
+        until("it answers again", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
+        ensure!(rules()? == sandboxed, "{what}, and then there are others:\n{}\n{sandboxed}", rules()?);
+    }
+    expect_closed()?;
+    machine.check(["sandboxed", "remove", "served"])?;
+    ensure!(rules()? == before, "something is left behind:\n{}", rules()?);
+    let chains = machine.script("iptables-save; ip6tables-save")?;
+    ensure!(!chains.contains("sandboxed"), "chains are left behind:\n{chains}");
     Ok(())
 }

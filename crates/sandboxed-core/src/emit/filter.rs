@@ -8,7 +8,7 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, Argument, Directory, ExecLine, Prefixes, Value};
 
-use super::{EmitError, nft, unit::header};
+use super::{EmitError, iptables, nft, unit::header};
 use crate::plan::Plan;
 
 /// The unit that owns the table.
@@ -61,6 +61,11 @@ fn load(plan: &Plan, files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
     paths.map(|path| line(&nft, ["-f".to_owned(), path])).collect()
 }
 
+/// The rules of a sandbox for iptables, where the target has nothing better.
+pub(super) fn by_iptables(plan: &Plan) -> Option<&sandboxed_netfilter::iptables::Service> {
+    plan.filter.as_ref()?.iptables.as_ref()
+}
+
 /// The helper that loads the filter before the service starts, and takes it out when the slice goes.
 pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     let mut text = header(plan);
@@ -69,6 +74,10 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
         "Description",
         Value::word(format!("Packet filter of the sandbox {}", plan.name)),
     )?;
+    if by_iptables(plan).is_some() {
+        iptables::helper(plan, &mut text)?;
+        return Ok(text);
+    }
     // The rules name the slice's control group by its number, which a recreated slice no longer has.
     let mut needed = vec![plan.slice.clone()];
     if holder_program(plan).is_some() {

@@ -2,6 +2,7 @@
 
 mod door;
 mod filter;
+mod iptables;
 mod network;
 mod nft;
 mod report;
@@ -37,6 +38,9 @@ pub enum EmitError {
     /// A name that netfilter does not take.
     #[error(transparent)]
     Netfilter(#[from] sandboxed_netfilter::name::NameError),
+    /// A rule that iptables has nothing for.
+    #[error(transparent)]
+    Iptables(#[from] sandboxed_netfilter::iptables::IptablesError),
     /// The target does not say where a program is.
     #[error("the target does not say where `{0}` is")]
     Program(&'static str),
@@ -65,7 +69,9 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
     });
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;
     let mut files: Artifacts = parts.into_iter().flatten().collect();
-    if let Some(table) = nft::table(plans) {
+    if let Some(plan) = plans.iter().find(|plan| filter::by_iptables(plan).is_some()) {
+        iptables::emit_shared(plan, &mut files)?;
+    } else if let Some(table) = nft::table(plans) {
         files.insert("nftables/sandboxed.nft".to_owned(), table);
         let filtered = plans.iter().find(|plan| plan.filter.is_some());
         if let Some(holder) = filtered.map(filter::holder).transpose()?.flatten() {
@@ -81,7 +87,10 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
 fn sandbox(plan: &Plan) -> Result<Artifacts, EmitError> {
     let mut files = Artifacts::new();
     unit::emit(plan, &mut files)?;
-    nft::emit(plan, &mut files)?;
+    match filter::by_iptables(plan) {
+        Some(service) => iptables::emit(plan, service, &mut files),
+        None => nft::emit(plan, &mut files)?,
+    }
     network::emit(plan, &mut files)?;
     if let Some(text) = &plan.resolv_conf {
         files.insert(resolv_conf(plan), text.clone());

@@ -22,5 +22,10 @@ pub(crate) fn handed(sandbox: &str, slice: &UnitName) -> Result<Filter, FilterEr
         answers.comment("answers to those who called"),
         refuse().comment("a socket of another network calls nobody"),
     ];
-    Ok(Filter { service: Service::new(sandbox, cgroup, rules)?, inbound: false, conntrack: false })
+    Ok(Filter {
+        service: Service::new(sandbox, cgroup, rules)?,
+        iptables: None,
+        inbound: false,
+        conntrack: false,
+    })
 }

@@ -14,7 +14,8 @@ mod private;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sandboxed_netfilter::expression::{Field, Match};
-use sandboxed_netfilter::filter::Service;
+use sandboxed_netfilter::filter::{Filter as Table, Service};
+use sandboxed_netfilter::iptables;
 use sandboxed_netfilter::name::{CgroupPath, Interface};
 use sandboxed_netfilter::rule::Rule;
 use sandboxed_netfilter::value::{Ports, Protocol as Transport, Value};
@@ -23,7 +24,7 @@ use sandboxed_systemd::name::{self, UnitName};
 use crate::areas::network::{LocalEndpoint, Network, Peers, Protocol};
 use crate::plan::Filter;
 use crate::scalar::{InterfaceName, PortRange};
-use crate::target::Firewall;
+use crate::target::{Firewall, Netfilter};
 
 /// Where the loopback networks begin. They are never on the wire.
 const LOOPBACK: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(127, 0, 0, 0), Ipv6Addr::LOCALHOST);
@@ -40,6 +41,9 @@ pub enum FilterError {
     /// A set that netfilter does not take.
     #[error(transparent)]
     Set(#[from] sandboxed_netfilter::set::SetError),
+    /// What iptables has nothing for.
+    #[error(transparent)]
+    Iptables(#[from] iptables::IptablesError),
     /// A network or port with a number that is too large.
     #[error("a network or port that does not exist")]
     Number,
@@ -80,6 +84,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) name_servers: &'a [IpAddr],
     /// The ports that the machine's firewall opens to others.
     pub(crate) firewall: &'a Firewall,
+    /// What the filter is made with.
+    pub(crate) flavour: Netfilter,
     /// The guarantees.
     pub(crate) scope: Scope,
 }
@@ -96,7 +102,15 @@ impl Asked<'_> {
 /// If netfilter takes no such name or set.
 pub(crate) fn build(sandbox: &str, slice: &UnitName, asked: &Asked<'_>) -> Result<Filter, FilterError> {
     let cgroup = CgroupPath::new(&name::cgroup_path(slice))?;
-    let mut service = Service::new(sandbox, cgroup, outgoing::rules(sandbox, asked)?)?;
+    let rules = outgoing::rules(sandbox, asked)?;
+    let iptables = match asked.flavour {
+        Netfilter::Iptables => {
+            let table = Table::default().table();
+            Some(iptables::Service::new(sandbox, cgroup.clone(), &rules, &table)?)
+        }
+        Netfilter::Nftables | Netfilter::None => None,
+    };
+    let mut service = Service::new(sandbox, cgroup, rules)?;
     if asked.restricts_egress() {
         service = service.with_egress(egress::rules(asked)?)?;
     }
@@ -107,7 +121,7 @@ pub(crate) fn build(sandbox: &str, slice: &UnitName, asked: &Asked<'_>) -> Resul
     let conntrack = service
         .chains()
         .any(|chain| chain.rules.iter().flat_map(|rule| &rule.matches).any(Match::needs_conntrack));
-    Ok(Filter { service, inbound, conntrack })
+    Ok(Filter { service, iptables, inbound, conntrack })
 }
 
 /// The local exceptions, by the addresses and ports of either side.

@@ -119,6 +119,11 @@ impl Shared {
         }))
     }
 
+    /// Takes away what is left of it where somebody else took the rule that leads to it.
+    pub fn purge(&self) -> Restore {
+        Restore::of(|_| format!("-F {ROOT}\n-X {ROOT}\n-F {REFUSE}\n-X {REFUSE}\n"))
+    }
+
     /// Takes it away again, after all services.
     pub fn remove(&self) -> Restore {
         let entry = self.entry();
@@ -188,6 +193,15 @@ impl Service {
                 let _ = writeln!(text, "-X {}", part.chain);
             }
             text
+        })
+    }
+
+    /// Takes away what is left of it where somebody else took the rule that leads to it.
+    pub fn purge(&self) -> Restore {
+        Restore::of(|family| {
+            let parts = self.parts(family).iter();
+            let flush = parts.clone().map(|part| format!("-F {}\n", part.chain));
+            flush.chain(parts.map(|part| format!("-X {}\n", part.chain))).collect()
         })
     }
 

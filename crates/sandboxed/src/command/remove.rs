@@ -56,6 +56,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         }
         if installed::names()?.len() == 1 {
             systemctl::run(&["disable", "--quiet", "--now", "sandboxed-replan.path"])?;
+            // Rules of iptables are taken away by their unit, which needs its files for that.
+            if !options.no_restart && systemctl::is_active("sandboxed-filter.service")? {
+                systemctl::run(&["stop", "sandboxed-filter.service"])?;
+            }
         }
         let slice = sandboxed_systemd::name::slice_for(name)?;
         let ours = installed::own_units(name)?;

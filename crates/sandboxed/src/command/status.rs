@@ -155,6 +155,10 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
 /// Whether the map leads from the slice, as it is now, to rules: nft looks its path up, so a slice that was recreated has no
 /// element any more. (To list the map takes nft minutes where there are a thousand sandboxes.)
 fn filtered(plan: &Plan) -> bool {
+    // Where rules are iptables', whoever watches over them ends with them, and the helper with that.
+    if plan.filter.as_ref().is_some_and(|filter| filter.iptables.is_some()) {
+        return true;
+    }
     let element = format!("{{ \"{}\" }}", sandboxed_systemd::name::cgroup_path(&plan.slice));
     nft(plan, &["get", "element", "inet", "sandboxed", "services", &element]).is_some()
 }
@@ -162,7 +166,8 @@ fn filtered(plan: &Plan) -> bool {
 /// The chains of the sandbox that are gone, or have more or fewer rules than planned. (nft prints rules in words of its own,
 /// which differ by version.)
 fn changed_chains(plan: &Plan) -> Vec<&str> {
-    let chains = plan.filter.iter().flat_map(|filter| filter.service.chains());
+    let by_nft = plan.filter.iter().filter(|filter| filter.iptables.is_none());
+    let chains = by_nft.flat_map(|filter| filter.service.chains());
     let changed = chains.filter(|chain| {
         let arguments = ["-a", "-t", "list", "chain", "inet", "sandboxed", chain.name.as_str()];
         let listing = nft(plan, &arguments).unwrap_or_default();

@@ -4,7 +4,7 @@ use sandboxed_systemd::value::Value;
 
 use super::{
     EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
-    OFFER_LIMITED, PORTS_NOT_TAKEN, Protocol,
+    OFFER_LIMITED, PORTS_NOT_TAKEN,
 };
 use crate::diagnostic::Kind;
 use crate::filter::{self, Uplinks};
@@ -13,14 +13,18 @@ use crate::target::{Kernel, Netfilter};
 
 impl Network {
     pub(super) fn filtered(&self, planner: &mut Planner<'_>, allowed: &[LocalEndpoint]) {
-        let without = match planner.target.netfilter {
-            Netfilter::Nftables => planner
+        let flavour = planner.target.netfilter;
+        if flavour == Netfilter::Iptables {
+            self.filtered_by_iptables(planner, allowed);
+            return self.abstract_sockets(planner);
+        }
+        let without = match flavour {
+            Netfilter::None => Some("the target has no packet filter".to_owned()),
+            _ => planner
                 .target
                 .program("nft")
                 .is_none()
                 .then(|| "the target does not say where `nft` is".to_owned()),
-            Netfilter::Iptables => Some("the filter needs nftables; the target has iptables only".to_owned()),
-            Netfilter::None => Some("the target has no packet filter".to_owned()),
         };
         let rules = || {
             Mechanism::named("a packet filter on the service's slice")
@@ -30,10 +34,6 @@ impl Network {
         let as_remote = match self.host_addresses {
             HostAddresses::Closed => None,
             HostAddresses::AsRemote => Some("what the machine's firewall opens to other machines".to_owned()),
-        };
-        let shown = |endpoint: &LocalEndpoint| match endpoint.protocol {
-            Protocol::Tcp => format!("tcp {}", std::net::SocketAddr::new(endpoint.address, endpoint.port)),
-            Protocol::Udp => format!("udp {}", std::net::SocketAddr::new(endpoint.address, endpoint.port)),
         };
         // Where nothing local is asked for, systemd's own filter is a second layer that knows nothing of the first.
         let alone = allowed.is_empty() && self.listen.is_empty() && as_remote.is_none();
@@ -46,7 +46,7 @@ impl Network {
         };
         let filtered = guarantee(&LOCAL_PORTS_CLOSED)
             .by(closed)
-            .except(allowed.iter().map(shown).chain(as_remote))
+            .except(allowed.iter().map(LocalEndpoint::shown).chain(as_remote))
             .keep(planner);
         let (uplinks, kept) = self.uplinks(planner, rules);
         let egress = guarantee(&EGRESS_LIMITED).by(rules()).except(self.egress_exceptions()).keep(planner);
@@ -67,8 +67,14 @@ impl Network {
             let scope = filter::Scope { local: filtered, offer: taken || limited, egress, uplinks };
             let name_servers = self.resolver_servers(planner.target);
             let firewall = &planner.target.firewall;
-            let asked =
-                filter::Asked { network: self, allowed, name_servers: &name_servers, firewall, scope };
+            let asked = filter::Asked {
+                network: self,
+                allowed,
+                name_servers: &name_servers,
+                firewall,
+                flavour,
+                scope,
+            };
             match filter::build(&planner.plan.name, &planner.plan.slice, &asked) {
                 Ok(filter) => {
                     if filter.conntrack {

@@ -32,6 +32,15 @@ pub struct LocalEndpoint {
 }
 
 impl LocalEndpoint {
+    /// In the words of a policy.
+    pub(super) fn shown(&self) -> String {
+        let protocol = match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        };
+        format!("{protocol} {}", std::net::SocketAddr::new(self.address, self.port))
+    }
+
     /// Takes an endpoint apart; the pattern of its type lets through numbers that are too large.
     pub fn parse(endpoint: &Endpoint) -> Option<Self> {
         let (protocol, rest) = endpoint.as_str().split_once(' ')?;

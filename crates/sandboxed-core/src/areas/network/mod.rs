@@ -8,6 +8,7 @@ mod egress;
 mod families;
 mod filtered;
 mod handed;
+mod iptables;
 mod joined;
 mod local;
 mod none;

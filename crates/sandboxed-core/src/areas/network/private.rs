@@ -67,7 +67,14 @@ impl Network {
         let scope = Scope { local: true, offer: true, egress: true, uplinks: Uplinks::Followed };
         let name_servers = self.resolver_servers(planner.target);
         let firewall = &planner.target.firewall;
-        let asked = Asked { network: self, allowed: &[], name_servers: &name_servers, firewall, scope };
+        let asked = Asked {
+            network: self,
+            allowed: &[],
+            name_servers: &name_servers,
+            firewall,
+            flavour: crate::target::Netfilter::Nftables,
+            scope,
+        };
         match filter::private(&planner.plan.name, &asked) {
             Ok(chains) => {
                 if self.listen.iter().any(|listen| listen.from != Peers::Localhost) {

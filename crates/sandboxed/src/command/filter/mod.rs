@@ -10,6 +10,7 @@ mod installed;
 pub(super) mod load;
 pub(super) mod nft;
 mod uplinks;
+mod watch;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -39,6 +40,12 @@ enum Action {
         /// The file with the table.
         table: PathBuf,
     },
+    /// Watch over the rules of iptables, and end when they are not there any more.
+    Watch {
+        /// The programs that list the rules, iptables-save and ip6tables-save.
+        #[arg(required = true)]
+        save: Vec<PathBuf>,
+    },
     /// Have the holder load these files, as one transaction.
     Load {
         /// Files in the language of nft.
@@ -50,6 +57,7 @@ enum Action {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.action {
         Action::Hold { nft, table } => hold::run(nft, table, &options.socket),
+        Action::Watch { save } => watch::run(save),
         Action::Load { files } => load::run(files, &options.socket),
     }
 }

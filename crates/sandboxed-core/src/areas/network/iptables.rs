@@ -1,0 +1,103 @@
+//! The mode `filtered` where the target has iptables only: less than nftables gives, and what is missing is named.
+
+use sandboxed_systemd::value::Value;
+
+use super::check::conflict;
+use super::{
+    EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
+    OFFER_LIMITED, PORTS_NOT_TAKEN, Protocol,
+};
+use crate::filter::{self, Uplinks};
+use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use crate::target::Netfilter;
+
+/// What anybody may do to rules of iptables.
+const FLUSHED: &str = "whoever flushes iptables' rules opens this";
+
+impl Network {
+    pub(super) fn filtered_by_iptables(&self, planner: &mut Planner<'_>, allowed: &[LocalEndpoint]) {
+        let missing = ["iptables-restore", "ip6tables-restore"]
+            .into_iter()
+            .find(|program| planner.target.program(program).is_none())
+            .map(|program| format!("the target does not say where `{program}` is"));
+        let gap = match planner.target.program("sandboxed") {
+            Some(_) => format!("{FLUSHED} for up to a second, until that is noticed and the service stopped"),
+            None => format!(
+                "{FLUSHED} until the service is started anew: the target does not say where `sandboxed` is, which would notice"
+            ),
+        };
+        let rules = || Mechanism::named("rules of iptables on the service's slice").unless(missing.clone());
+        let as_remote = (self.host_addresses == HostAddresses::AsRemote)
+            .then(|| "what the machine's firewall opens to other machines".to_owned());
+        let local = guarantee(&LOCAL_PORTS_CLOSED)
+            .by(rules().leaves_open(gap.clone()))
+            .except(allowed.iter().map(LocalEndpoint::shown).chain(as_remote))
+            .keep(planner);
+        let named = !self.uplinks.is_empty();
+        let others = if named {
+            rules().leaves_open(gap)
+        } else {
+            rules().leaves_open(
+                "containers, virtual machines and VPNs of this machine are reached: iptables has no set that could follow the \
+                 uplinks; name them in `uplinks`",
+            )
+        };
+        let kept = guarantee(&HOST_NETWORKS_CLOSED).by(others).keep(planner);
+        let restricts = self.restricts_egress().then(|| "to restrict what leaves needs nftables".to_owned());
+        guarantee(&EGRESS_LIMITED)
+            .by(rules().unless(restricts))
+            .except(self.egress_exceptions())
+            .keep(planner);
+        self.binds(planner);
+        guarantee(&OFFER_LIMITED)
+            .by(rules().leaves_open(
+                "iptables does not know which service a packet is for: whoever the machine's own firewall lets through reaches the \
+                 ports",
+            ))
+            .keep(planner);
+        if !(local || kept && named) {
+            return;
+        }
+        let uplinks = if named && kept { Uplinks::Named } else { Uplinks::Everything };
+        let scope = filter::Scope { local, offer: false, egress: false, uplinks };
+        let firewall = &planner.target.firewall;
+        let asked = filter::Asked {
+            network: self,
+            allowed,
+            name_servers: &[],
+            firewall,
+            flavour: Netfilter::Iptables,
+            scope,
+        };
+        match filter::build(&planner.plan.name, &planner.plan.slice, &asked) {
+            Ok(filter) => planner.plan.filter = Some(filter),
+            Err(error) => {
+                let kind = conflict(
+                    &error.to_string(),
+                    "use nftables, or offer nothing by UDP and name fewer ports",
+                );
+                planner.find(Finding::new(kind, "/network"));
+            }
+        }
+    }
+
+    /// Only offered ports are bound. Port 0, by which the kernel chooses one, is not among those denied.
+    fn binds(&self, planner: &mut Planner<'_>) {
+        let offered: Vec<String> = self
+            .listen
+            .iter()
+            .map(|listen| {
+                let protocol = if listen.protocol == Protocol::Tcp { "tcp" } else { "udp" };
+                format!("{protocol}:{}", listen.port)
+            })
+            .collect();
+        let denied = Mechanism::service("SocketBindDeny", Value::words(["1-65535"]));
+        let words = (!offered.is_empty()).then(|| Value::words(offered.iter().map(String::as_str)));
+        guarantee(&PORTS_NOT_TAKEN)
+            .by(denied
+                .and("SocketBindAllow", words)
+                .leaves_open("the kernel may give it any free port of its own choice"))
+            .except(offered)
+            .keep(planner);
+    }
+}
