@@ -26,10 +26,10 @@ fail() {
 }
 # None of this may wait for a network, nor import from a derivation.
 evaluate() { nix-instantiate --eval --strict --option allow-import-from-derivation false "$@"; }
-# A file that evaluates to the names of what does not hold.
+# A file that evaluates to the names of what does not hold, or an attribute of it that does.
 holds() {
   local result
-  if result=$(evaluate "$local/$1.nix" 2>&1) && [ "$result" = "[ ]" ]; then pass "$1"; else fail "$1" "$result"; fi
+  if result=$(evaluate "$local/$1.nix" ${2:+--attr "$2"} 2>&1) && [ "$result" = "[ ]" ]; then pass "$1"; else fail "$1" "$result"; fi
 }
 
 if ! command -v nix-instantiate > /dev/null; then
@@ -46,7 +46,13 @@ if ! nix-instantiate --find-file nixpkgs/nixos > /dev/null 2>&1; then
   exit $failed
 fi
 holds evaluation
-holds machines
+holds machines holds
+holds flake holds
+if said=$(evaluate --json "$local/machines.nix" --attr scripts | python3 "$local/scripts.py" "$(nix-instantiate --find-file nixpkgs/nixos)" 2>&1); then
+  pass scripts
+else
+  fail scripts "$said"
+fi
 
 while read -r name; do
   if said=$(evaluate -E "import $local/mistake.nix \"$name\"" 2>&1); then

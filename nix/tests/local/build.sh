@@ -74,3 +74,18 @@ fi
 if build missing; then fail build::missing "it builds"; else
   expect missing-says-why has missing.log 'ships no unit packaged.service'
 fi
+
+# The package's install phase, and the check of the flake that a refused policy fails the build of a system.
+artifact() {
+  nix-build "$local/flake.nix" --attr "$1" --argstr programs "$programs" --out-link "$scratch/$1" \
+    --option substitute false --option sandbox false > "$scratch/$1.log" 2>&1
+}
+if artifact package; then
+  for file in bin/sandboxed bin/sandboxed-launch bin/sandboxed-probe share/man/man1/sandboxed.1 share/man/man1/sandboxed-apply.1 \
+    share/bash-completion/completions/sandboxed share/fish/vendor_completions.d/sandboxed.fish share/zsh/site-functions/_sandboxed; do
+    expect "package::$file" test -s "$scratch/package/$file"
+  done
+else
+  fail build::package "$(tail -n 40 "$scratch/package.log")"
+fi
+expect refused-policy artifact refused

@@ -1,5 +1,5 @@
 # The tests on virtual machines, as far as evaluation goes: their scripts, and the units of every machine and of every
-# generation that they switch to. Evaluates to the names of what does not hold.
+# generation that they switch to. `holds` evaluates to the names of what does not hold, `scripts` to the scripts.
 let
   lib = import <nixpkgs/lib>;
   pkgs = (import ./host.nix { } [ ]).pkgs;
@@ -26,4 +26,10 @@ let
       node: unitsOf node && builtins.all (special: unitsOf special.configuration) (builtins.attrValues node.specialisation)
     ) (builtins.attrValues test.nodes);
 in
-builtins.filter (name: !holds machines.${name}) (builtins.attrNames machines)
+{
+  holds = builtins.filter (name: !holds machines.${name}) (builtins.attrNames machines);
+  scripts = builtins.mapAttrs (_: test: {
+    script = test.testScriptString;
+    machines = builtins.attrNames test.nodes;
+  }) machines;
+}

@@ -79,4 +79,9 @@
   "which"
   "zstd"
   "fontconfig"
+  "imagemagick"
+  "lego"
+  "openssl"
+  "flock"
+  "minica"
 ]

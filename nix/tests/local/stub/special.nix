@@ -74,6 +74,7 @@ in
   };
   xorg = lib.genAttrs [ "lndir" "xorgserver" "xauth" "setxkbmap" "xkeyboardconfig" "fontutil" "xwininfo" ] (name: stub name) // { lndir = builders.writeShellScriptBin "lndir" ''cp -rsfT --no-preserve=mode "$1" "$2"''; };
   lib.meta = lib.meta;
+  postgresql_15 = builders.versioned "postgresql" "15.12" // { psqlSchema = "15"; jitSupport = false; withPackages = _: pkgs.postgresql_15; withoutJIT = pkgs.postgresql_15; };
   nginxStable = stub "nginx" // { modules = [ ]; override = _: pkgs.nginxStable; };
   qemu_test = stub "qemu" // { ga = stub "qemu-ga"; };
   nixosTests = { };
