@@ -276,6 +276,9 @@ fn remove_leaves_no_trace(suite: Suite) -> Result<()> {
     for sign in ["sb-served", "sandboxed-served", "table inet sandboxed_private", "sandboxed-network"] {
         ensure!(there.contains(sign) && !before.contains(sign), "no {sign} in:\n{there}");
     }
+    let kept = machine.run(["sandboxed", "remove", "--no-restart", "served"])?;
+    ensure!(kept.stderr.contains("cannot outlive it"), "its network would be left behind:\n{}", kept.stderr);
+    ensure!(world::traces(&machine)? == there, "what was refused changed the machine");
     machine.check(["sandboxed", "remove", "served", "other"])?;
     machine.check(["systemctl", "is-active", "served.service"])?;
     let after = world::traces(&machine)?;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{installed, systemctl};
@@ -25,6 +25,13 @@ const HOLDERS: [&str; 2] = ["sandboxed-filter.service", "sandboxed-network.servi
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for name in &options.names {
+        let network = format!("sandboxed-{name}-network.service");
+        // Its units say how it is taken away, and systemd would not know them any more.
+        if options.no_restart && systemctl::is_active(&network)? {
+            bail!(
+                "the sandbox `{name}` has a network of its own, which cannot outlive it: stop the service before, or leave out --no-restart"
+            );
+        }
         // Sockets first, so that nobody's call starts the service again in between.
         let units = [installed::sockets(name)?, installed::units(name)?].concat();
         let mut running = Vec::new();
@@ -38,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             for unit in &running {
                 systemctl::run(&["stop", unit])?;
             }
-            for helper in [helper, format!("sandboxed-{name}-network.service")] {
+            for helper in [helper, network] {
                 if systemctl::is_active(&helper)? {
                     systemctl::run(&["stop", &helper])?;
                 }
