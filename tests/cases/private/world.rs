@@ -195,7 +195,7 @@ pub(crate) fn traces(machine: &Machine) -> Result<String> {
 pub(crate) fn state(machine: &Machine) -> Result<String> {
     machine.script(
         "systemctl --no-pager status 'sandboxed*' served.service || true; journalctl --no-pager -n 60
-         nft list ruleset; ip route; ip -6 route; ip netns exec sandboxed-served ip -6 route || true",
+         nft list ruleset || iptables-save; ip route; ip -6 route; ip netns exec sandboxed-served ip -6 route || true",
     )
 }
 

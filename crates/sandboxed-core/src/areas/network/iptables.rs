@@ -1,5 +1,6 @@
 //! The mode `filtered` where the target has iptables only: less than nftables gives, and what is missing is named.
 
+use sandboxed_systemd::Version;
 use sandboxed_systemd::value::Value;
 
 use super::check::conflict;
@@ -11,6 +12,8 @@ use crate::filter::{self, Uplinks};
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::Netfilter;
 
+/// The systemd from which on distributions build it with BPF: Ubuntu 24.04 does, Debian 12 (252) does not.
+const BUILT_WITH_BPF: Version = Version(255);
 /// What anybody may do to rules of iptables.
 const FLUSHED: &str = "whoever flushes iptables' rules opens this";
 
@@ -93,10 +96,18 @@ impl Network {
             .collect();
         let denied = Mechanism::service("SocketBindDeny", Value::words(["1-65535"]));
         let words = (!offered.is_empty()).then(|| Value::words(offered.iter().map(String::as_str)));
+        // Where it is built without BPF, as Debian 12 has it, systemd ignores these and says so in the journal alone.
+        let without = (planner.target.systemd < BUILT_WITH_BPF)
+            .then(|| format!("systemd before {BUILT_WITH_BPF} may have been built without BPF"));
         guarantee(&PORTS_NOT_TAKEN)
             .by(denied
                 .and("SocketBindAllow", words)
-                .leaves_open("the kernel may give it any free port of its own choice"))
+                .leaves_open("the kernel may give it any free port of its own choice")
+                .unless(without))
+            .or(Mechanism::named("nothing").leaves_open(
+                "the service can take any free port of this machine: iptables does not know whose port a packet is for, and this \
+                 systemd may have been built without BPF",
+            ))
             .except(offered)
             .keep(planner);
     }
