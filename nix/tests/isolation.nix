@@ -23,8 +23,10 @@ in
     let
       # In the store of the machine, as the configuration of any other service is.
       unrelated = pkgs.writeText "unrelated" secret;
+      # Its path, which the service knows without depending on it: what it depends on, it sees.
+      guessed = builtins.unsafeDiscardStringContext "${unrelated}";
       attack = pkgs.writeShellScript "attack" ''
-        exec ${pkgs.python3}/bin/python3 ${../../tests/cases/hostile/hostile.py} "$(cat /var/lib/hostile/victim)" ${toString (files ++ [ unrelated ])}
+        exec ${pkgs.python3}/bin/python3 ${../../tests/cases/hostile/hostile.py} "$(cat /var/lib/hostile/victim)" ${toString (files ++ [ guessed ])}
       '';
       taken-over = {
         serviceConfig = {
