@@ -159,3 +159,23 @@ fn paths_that_give_the_machine_away_are_refused() {
     );
     assert!(planned(&waived, unit).is_ok());
 }
+
+/// A network of its own is refused by name where the target cannot make one.
+#[test]
+fn a_private_network_needs_nftables() {
+    let document = json::parse(
+        r#"{ "version": 1, "name": "a", "units": ["a.service"], "network": { "mode": "private" } }"#,
+    );
+    let resolved = resolve(&document.unwrap()).unwrap();
+    let plan = |target: &str| {
+        let mut target: Target = target.parse().unwrap();
+        let program = sandboxed_core::scalar::HostPath::new("/usr/bin/sandboxed").unwrap();
+        target.programs.insert("sandboxed".to_owned(), program);
+        resolved.plan(&target, Surroundings::default())
+    };
+    assert!(plan("systemd=257,kernel=6.18").is_ok());
+    for lacking in ["systemd=257,kernel=6.18,netfilter=iptables", "systemd=257,kernel=6.18,netfilter=none"] {
+        let findings = format!("{:?}", plan(lacking).unwrap_err());
+        assert!(findings.contains("needs nftables"), "{findings}");
+    }
+}

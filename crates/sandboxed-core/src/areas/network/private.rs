@@ -15,7 +15,7 @@ use crate::diagnostic::Kind;
 use crate::filter::{self, Asked, Scope, Uplinks};
 use crate::plan::{Door, Namespace, Private};
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
-use crate::target::Kernel;
+use crate::target::{Kernel, Netfilter};
 
 /// The program that hands connections through.
 const PROXY: &str = "systemd-socket-proxyd";
@@ -29,7 +29,14 @@ impl Network {
             .into_iter()
             .chain((!doors.is_empty()).then_some(PROXY))
             .find(|program| planner.target.program(program).is_none());
-        let without = missing.map(|program| format!("the target does not say where `{program}` is"));
+        let without = match planner.target.netfilter {
+            Netfilter::Nftables => {
+                missing.map(|program| format!("the target does not say where `{program}` is"))
+            }
+            Netfilter::Iptables | Netfilter::None => {
+                Some("a network of its own needs nftables, which the target does not have".to_owned())
+            }
+        };
         let own = |summary: &str| {
             Mechanism::service("NetworkNamespacePath", AbsPath::new(&place).ok().map(Value::Path))
                 .summary(summary)
@@ -72,7 +79,7 @@ impl Network {
             allowed: &[],
             name_servers: &name_servers,
             firewall,
-            flavour: crate::target::Netfilter::Nftables,
+            flavour: Netfilter::Nftables,
             scope,
         };
         match filter::private(&planner.plan.name, &asked) {
