@@ -11,6 +11,23 @@ use crate::unit::Unit;
 const ASKED: &[&str] =
     &["ReadWritePaths", "BindPaths", "BindReadOnlyPaths", "ExecPaths", "TemporaryFileSystem"];
 
+/// Targets that end or restart the machine, or everything on it, systemd.special(7).
+const ENDS: &[&str] = &[
+    "ctrl-alt-del.target",
+    "emergency.target",
+    "exit.target",
+    "halt.target",
+    "kexec.target",
+    "poweroff.target",
+    "reboot.target",
+    "rescue.target",
+    "runlevel0.target",
+    "runlevel1.target",
+    "runlevel6.target",
+    "shutdown.target",
+    "soft-reboot.target",
+];
+
 /// Finds what in the units cannot work in the sandbox, or would not be in it.
 pub(crate) fn examine(planner: &mut Planner<'_>) {
     for unit in planner.base {
@@ -69,6 +86,20 @@ pub(crate) fn examine(planner: &mut Planner<'_>) {
                 "take it out of the unit, and name the file in `filesystem`",
             ));
         }
+        for (directive, path) in streams(planner, unit) {
+            planner.findings.push(refuse(
+                format!("{directive}={path} is opened by systemd outside of the sandbox"),
+                "use `journal`, or a file below what the policy lets it write",
+            ));
+        }
+        for directive in ["OnFailure", "OnSuccess"] {
+            if let Some(target) = unit.triggers(directive).iter().find(|name| ENDS.contains(&name.as_str())) {
+                planner.findings.push(refuse(
+                    format!("{directive}={target} lets it end the machine by failing or ending"),
+                    "take it out of the unit",
+                ));
+            }
+        }
         if unit.scalar("KillMode") == Some("none") {
             planner.findings.push(refuse(
                 "KillMode=none leaves its processes behind when it stops".to_owned(),
@@ -105,6 +136,28 @@ fn programs(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
         };
         planner.findings.push(Finding::new(kind, field).related("/filesystem/executable", "not among these"));
     }
+}
+
+/// Standard input, output and error that systemd opens as root before the sandbox closes (systemd.exec(5),
+/// `StandardOutput=`), and that the policy does not let the service have.
+fn streams(planner: &Planner<'_>, unit: &Unit) -> Vec<(&'static str, String)> {
+    let filesystem = &planner.policy.filesystem;
+    let written: Vec<&str> =
+        filesystem.state.iter().chain(&filesystem.writable).map(crate::scalar::HostPath::path).collect();
+    let directories = unit.directories();
+    let may_write = |path: &str| {
+        !path.contains("..")
+            && (written.iter().any(|own| below(path, own)) || directories.iter().any(|own| below(path, own)))
+    };
+    let harmless = ["", "null", "journal", "syslog", "inherit", "socket", "data"];
+    ["StandardInput", "StandardOutput", "StandardError"]
+        .into_iter()
+        .filter_map(|directive| Some((directive, unit.scalar(directive)?.to_owned())))
+        .filter(|(_, value)| {
+            let path = ["file:", "append:", "truncate:"].iter().find_map(|kind| value.strip_prefix(kind));
+            !harmless.contains(&value.as_str()) && !value.starts_with("fd:") && !path.is_some_and(may_write)
+        })
+        .collect()
 }
 
 /// Credentials that the unit asks for and the policy does not name: files of the machine.

@@ -67,12 +67,19 @@ pub fn resolve(document: &Node) -> Result<Resolved, Vec<Diagnostic>> {
     let policy =
         Policy::deserialize(merged).map_err(|error| at_top(Kind::Syntax { reason: error.to_string() }))?;
     let name = policy.name.as_ref().or(policy.preset.as_ref()).map(ToString::to_string);
+    let name = name.or_else(|| named_by_unit(&policy));
     let missing = |field: &str| !computed.iter().any(|pointer| pointer == field);
     let name = name.ok_or_else(|| if missing("/name") { at_top(Kind::NoName) } else { Vec::new() })?;
     if policy.units.is_empty() {
         return Err(if missing("/units") { at_top(Kind::NoUnit) } else { Vec::new() });
     }
     Ok(Resolved { policy, name })
+}
+
+/// A sandbox around one service has that service's name, where nothing else is said and it can be one.
+fn named_by_unit(policy: &Policy) -> Option<String> {
+    let [unit] = policy.units.as_slice() else { return None };
+    scalar::SandboxName::new(unit.as_str().strip_suffix(".service")?).map(|name| name.to_string())
 }
 
 impl Resolved {

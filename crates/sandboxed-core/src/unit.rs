@@ -127,6 +127,11 @@ impl Unit {
         self.text.boolean(Section::Service, directive) == Some(true)
     }
 
+    /// Units that it has systemd start, by a list of its `[Unit]` section.
+    pub(crate) fn triggers(&self, directive: &str) -> Vec<String> {
+        self.text.list(Section::Unit, directive)
+    }
+
     /// Whether a list of its `[Unit]` section names other units.
     pub(crate) fn joins(&self, directive: &str) -> bool {
         !self.text.list(Section::Unit, directive).is_empty()

@@ -70,12 +70,40 @@ fn directives_that_lead_around_the_sandbox_are_refused() {
         ("Service", "PAMName=login"),
         ("Service", "RootImage=/a.raw"),
         ("Service", "KillMode=none"),
+        ("Service", "StandardError=truncate:/etc/cron.d/x"),
+        ("Service", "StandardOutput=append:/var/log/../../etc/x"),
+        ("Service", "StandardOutput=kmsg+console"),
+        ("Service", "StandardInput=tty-force"),
+        ("Unit", "OnFailure=reboot.target"),
+        ("Unit", "OnSuccess=mail.service poweroff.target"),
         ("Unit", "JoinsNamespaceOf=b.service"),
     ] {
         let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n[{section}]\n{line}\n");
         let name = line.split('=').next().unwrap();
         assert!(found(&text).contains(name), "{line}: {}", found(&text));
     }
+}
+
+#[test]
+fn harmless_streams_and_triggers_are_planned() {
+    for line in [
+        "StandardOutput=journal",
+        "StandardOutput=append:/var/lib/a/log\nStateDirectory=a",
+        "StandardInput=null",
+        "StandardError=inherit",
+        "[Unit]\nOnFailure=mail.service",
+    ] {
+        assert_eq!(found(&format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{line}\n")), "", "{line}");
+    }
+}
+
+#[test]
+fn a_sandbox_around_one_unit_has_its_name() {
+    let unit = "[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    let (plan, _) = planned(r#"{"version": 1, "units": ["a.service"]}"#, unit).unwrap();
+    assert_eq!(plan.name, "a");
+    let two = json::parse(r#"{"version": 1, "units": ["a.service", "b.service"]}"#).unwrap();
+    assert_eq!(resolve(&two).unwrap_err().first().unwrap().kind.code(), "no-name");
 }
 
 #[test]

@@ -66,7 +66,7 @@ guarantees! {
     MessageBusClosed "message-bus-closed"
         "cannot ask other services for anything over the system message bus",
     JournalUnforged "journal-unforged"
-        "cannot write to the journal but through its standard output and error",
+        "cannot write to the journal but through its standard output and error, nor choose what an entry counts for",
     UserUnprivileged "user-unprivileged"
         "cannot act as root",
     NoCapabilities "no-capabilities"

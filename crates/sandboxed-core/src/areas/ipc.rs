@@ -37,7 +37,7 @@ guarantees! { Ipc;
     MESSAGE_BUS_CLOSED = "message-bus-closed", "/ipc/messageBus",
         "cannot ask other services for anything over the system message bus";
     JOURNAL_UNFORGED = "journal-unforged", "/ipc/journal",
-        "cannot write to the journal but through its standard output and error";
+        "cannot write to the journal but through its standard output and error, nor choose what an entry counts for";
 }
 
 /// The sockets by which a process writes to the journal by itself, systemd-journald.service(8).
@@ -77,6 +77,8 @@ impl Ipc {
         let hidden = Mechanism::named("its sockets are not bound into the service's root");
         // Since 257 systemd binds them by itself into a root of the service's own.
         let unbound = Mechanism::service("BindLogSockets", Value::Bool(false));
+        // `<0>` at the start of a line is a message to every terminal, sd-daemon(3), journald.conf(5) ForwardToWall=.
+        let as_text = |mechanism: Mechanism| mechanism.and("SyslogLevelPrefix", Value::Bool(false));
         let journal = match entries {
             _ if self.journal => guarantee(&JOURNAL_UNFORGED).by(hidden
                 .and("BindPaths", binds(JOURNAL))
@@ -85,7 +87,7 @@ impl Ipc {
             Some(path) => guarantee(&JOURNAL_UNFORGED).by(Mechanism::named("nothing").leaves_open(format!(
                 "the policy shows the service {path}, and with it the journal's sockets"
             ))),
-            None => guarantee(&JOURNAL_UNFORGED).by(unbound).or(hidden),
+            None => guarantee(&JOURNAL_UNFORGED).by(as_text(unbound)).or(as_text(hidden)),
         };
         journal.keep(planner);
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
+use super::network::Mode;
 use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
@@ -311,7 +312,19 @@ fn kernel(planner: &mut Planner<'_>) {
         .keep(planner);
     one(planner, &PERSONALITY_LOCKED, Mechanism::service("LockPersonality", yes()));
     one(planner, &KERNEL_TUNABLES_READ_ONLY, Mechanism::service("ProtectKernelTunables", yes()));
-    one(planner, &KERNEL_MODULES_CLOSED, Mechanism::service("ProtectKernelModules", yes()));
+    let modules = Mechanism::service("ProtectKernelModules", yes());
+    let inet =
+        planner.policy.network.address_families.iter().any(|family| family.name().starts_with("AF_INET"))
+            && planner.policy.network.mode != Mode::None;
+    // The kernel loads what a socket asks for, whoever asks; RestrictAddressFamilies= does not look at the protocol.
+    let modules = if inet {
+        modules.leaves_open(
+            "a socket of a rare transport protocol (SCTP, DCCP) makes the kernel load its module, unless modprobe.d(5) denies it",
+        )
+    } else {
+        modules
+    };
+    one(planner, &KERNEL_MODULES_CLOSED, modules);
     one(planner, &KERNEL_LOG_CLOSED, Mechanism::service("ProtectKernelLogs", yes()));
     guarantee(&CONTROL_GROUPS_READ_ONLY)
         .by(Mechanism::service("ProtectControlGroups", Value::word("strict")))

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::AreaName;
 use super::filesystem::guarantees;
+use super::network::Mode;
 use crate::guarantee::Guarantee;
 use crate::planner::{Mechanism, Planner, guarantee};
 
@@ -79,6 +80,12 @@ impl Processes {
                 .leaves_open("processes of the same user outside of the service can be signalled by number"))
             .keep(planner);
         let all = match self.proc {
+            // A process shows the network that it is in, proc(5), and that is the machine's.
+            Proc::Pid if planner.policy.network.mode == Mode::Filtered => {
+                Mechanism::service("ProcSubset", Value::word("pid")).leaves_open(
+                    "/proc/self/net shows the machine's sockets, addresses and neighbours; in the mode `private` its own",
+                )
+            }
             Proc::Pid => Mechanism::service("ProcSubset", Value::word("pid")),
             Proc::All => Mechanism::named("nothing")
                 .leaves_open("the policy shows the service the kernel's files in /proc"),

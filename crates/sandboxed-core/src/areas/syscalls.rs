@@ -50,6 +50,8 @@ impl Default for Syscalls {
                 "pidfd_getfd",
                 "pidfd_open",
                 "pidfd_send_signal",
+                // Takes from what all processes of the machine have together, /proc/sys/fs/aio-max-nr.
+                "io_setup",
                 // A file that no mount option covers: written, then executed.
                 "memfd_create",
                 "userfaultfd",

@@ -240,6 +240,10 @@ impl fmt::Display for UnitText {
             first = false;
             writeln!(f, "[{section}]")?;
             for entry in entries {
+                // What a directive of the same group has emptied already is not written.
+                if entry.reset.is_empty() && entry.values.is_empty() {
+                    continue;
+                }
                 write_comments(f, &entry.comments)?;
                 for name in &entry.reset {
                     writeln!(f, "{name}=")?;

@@ -44,6 +44,15 @@ impl Network {
         } else {
             rules()
         };
+        // Nobody can flush a table that has an owner.
+        let closed = if planner.target.program("sandboxed").is_some() {
+            closed
+        } else {
+            closed.leaves_open(
+                "whoever flushes nftables, as a reload of nftables.service does, takes the filter away until the helper is \
+                 restarted: the target does not say where `sandboxed` is, which would own the table",
+            )
+        };
         let filtered = guarantee(&LOCAL_PORTS_CLOSED)
             .by(closed)
             .except(allowed.iter().map(LocalEndpoint::shown).chain(as_remote))
@@ -60,7 +69,7 @@ impl Network {
         let limited = guarantee(&OFFER_LIMITED)
             .by(rules().leaves_open(
                 "datagrams of other machines reach any UDP port that the service has bound and does not offer: without \
-                 connection tracking they could be answers",
+                 connection tracking they could be answers; so do packets of rare transport protocols (SCTP)",
             ))
             .keep(planner);
         if filtered || kept || taken || limited || egress && self.restricts_egress() {

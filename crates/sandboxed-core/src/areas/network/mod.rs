@@ -42,7 +42,7 @@ pub struct Network {
     /// How the service is kept from the machine's own network.
     #[schemars(title = "Mode", extend("x-guarantee" = "local-ports-closed"))]
     pub mode: Mode,
-    /// The ports that the service offers. It can bind no other.
+    /// The ports that the service offers. Callers of any other TCP port are refused.
     #[serde(deserialize_with = "offer::objects")]
     #[schemars(title = "Offered ports", extend("x-guarantee" = "ports-not-taken"))]
     pub listen: Vec<Listen>,
