@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Subcommand};
 use sandboxed_testbed::{Machine, Suite, Tree, cache_root, install_missing};
 
@@ -46,6 +46,9 @@ struct Boot {
     /// With what switching to a configuration of NixOS takes, and Synapse.
     #[arg(long)]
     nixos: bool,
+    /// As a virtual machine with a kernel of its own, which takes a minute.
+    #[arg(long)]
+    vm: bool,
     /// Copy a file or directory of this machine into the booted one first.
     #[arg(long, value_name = "FROM:TO")]
     copy: Vec<String>,
@@ -61,7 +64,7 @@ impl Boot {
         } else {
             Tree::base(self.suite)?
         };
-        let machine = Machine::boot(&tree)?;
+        let machine = if self.vm { Machine::boot_vm(&tree.with_kernel()?)? } else { Machine::boot(&tree)? };
         for copy in &self.copy {
             let (from, to) = copy.split_once(':').context("--copy is FROM:TO")?;
             let from = Path::new(from);
@@ -79,6 +82,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.verb {
         None => make(&arguments.suites),
         Some(Verb::Exec { boot, command }) => inside(&boot.machine()?, &command),
+        Some(Verb::Shell { boot }) if boot.vm => bail!("a shell needs a terminal, which a virtual machine has none of: use `exec --vm`"),
         Some(Verb::Shell { boot }) => inside(&boot.machine()?, &["bash".to_owned(), "-l".to_owned()]),
         Some(Verb::Clean) => clean(),
     }
@@ -99,10 +103,18 @@ fn make(suites: &[Suite]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A command in the machine on our own standard streams.
+/// A command in the machine on our own standard streams; a virtual machine has none to lend, so there it is heard at its
+/// end.
 fn inside(machine: &Machine, words: &[String]) -> Result<ExitCode> {
-    let status = machine.command(words).status().context("cannot run nsenter")?;
-    Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    let status = if let Some(mut command) = machine.command(words) {
+        command.status().context("cannot run nsenter")?.code()
+    } else {
+        let outcome = machine.run(words)?;
+        print!("{}", outcome.stdout);
+        eprint!("{}", outcome.stderr);
+        outcome.status
+    };
+    Ok(ExitCode::from(status.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 fn clean() -> Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::process;
+use crate::{process, vm};
 
 /// The programs that the testbed runs on the outer machine, with the Debian package of each.
 const PROGRAMS: [(&str, &str); 5] = [
@@ -23,6 +23,28 @@ pub fn why_not() -> Option<String> {
     }
     let missing: Vec<&str> = missing().map(|(program, _)| program).collect();
     (!missing.is_empty()).then(|| format!("not installed here: {}", missing.join(", ")))
+}
+
+/// Why no virtual machine can run here, if none can: one line for people.
+pub fn why_no_vm() -> Option<String> {
+    why_not().or_else(|| {
+        let missing: Vec<&str> =
+            [vm::PROGRAM, "mke2fs"].into_iter().filter(|program| find(program).is_none()).collect();
+        (!missing.is_empty()).then(|| format!("not installed here: {}", missing.join(", ")))
+    })
+}
+
+/// Whether the processor's own virtualisation runs guests here. A device that opens is not enough: under some
+/// hypervisors it refuses what an ordinary processor needs, and qemu then aborts as soon as it has made one.
+pub(crate) fn virtualises() -> bool {
+    // The processors are made before the monitor reads its first command.
+    let trial = "(sleep 1; echo quit) | timeout --kill-after=5 20 \"$@\"";
+    Path::new("/dev/kvm").exists()
+        && Command::new("bash")
+            .args(["-c", trial, "trial", vm::PROGRAM, "-accel", "kvm", "-cpu", "host", "-m", "64"])
+            .args(["-nodefaults", "-display", "none", "-S", "-monitor", "stdio"])
+            .output()
+            .is_ok_and(|trial| trial.status.success())
 }
 
 /// Install what [`why_not`] misses, where this machine has apt-get(8).

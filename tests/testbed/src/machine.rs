@@ -1,57 +1,41 @@
 //! A booted tree.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::cgroup::Cgroup;
+use crate::container::Container;
+use crate::vm::Vm;
 use crate::{Suite, Tree, process};
 
 /// How long a boot or a shutdown may take on a busy machine. Alone it is a matter of seconds.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// PID 1 of a PID namespace of its own, in a mount namespace of its own: `$1` is the machine's control group, `$2` the
-/// tree's layers, and what it boots by follows. When the pipe on standard input closes, because its owner dropped the machine or died, this ends;
-/// then the kernel ends the machine and unmounts what it was on. Nothing is left to clean up but the control group.
-///
-/// The unified hierarchy has to be asked for where the outer machine has a hybrid one; systemd-nspawn's own
-/// system call filter would keep what is tested here from working.
-const SUPERVISE: &str = r#"
-set -eu
-echo 0 > "$1/cgroup.procs"
-mount -t tmpfs -o mode=0755 tmpfs /mnt
-mkdir /mnt/upper /mnt/work /mnt/root
-mount -t overlay overlay -o "lowerdir=$2,upperdir=/mnt/upper,workdir=/mnt/work" /mnt/root
-exec 3<&0
-cat <&3 >/dev/null &
-shift 2
-SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 SYSTEMD_SECCOMP=0 systemd-nspawn --quiet --directory=/mnt/root \
-    --register=no --keep-unit --private-network --capability=all --resolv-conf=off --timezone=off \
-    --hostname=testbed --console=pipe "$@" </dev/null 3<&- &
-wait -n
-"#;
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The environment of a command in the machine: nothing of the outer one.
-const ENVIRONMENT: [&str; 3] =
+pub(crate) const ENVIRONMENT: [&str; 3] =
     ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "LANG=C.UTF-8"];
+
+/// How long a command in a machine may take: arguments of timeout(1).
+pub(crate) const TIME_LIMIT: [&str; 2] = ["--kill-after=10", "300"];
 
 /// A tree booted with its own systemd as PID 1. It is gone, with all that was written in it, when this is dropped.
 #[derive(Debug)]
 pub struct Machine {
     suite: Suite,
-    /// The process whose standard input keeps the machine alive.
-    supervisor: Child,
-    /// The machine's PID 1, as the outer machine numbers it.
-    leader: u32,
+    place: Place,
     /// What the machine's console printed.
     console: tempfile::NamedTempFile,
-    /// Dropped last: it can only be removed once its processes are gone.
-    _cgroup: Cgroup,
+}
+
+/// Where a machine runs.
+#[derive(Debug)]
+enum Place {
+    Container(Container),
+    Vm(Vm),
 }
 
 /// What a command in the machine did.
@@ -87,31 +71,36 @@ impl Machine {
     /// # Errors
     /// As [`boot`](Self::boot).
     pub fn boot_by(tree: &Tree, program: &[&str]) -> Result<Self> {
-        let cgroup = Cgroup::new()?;
+        Self::boot_in(tree, |console| {
+            let streams = [console.reopen()?, console.reopen()?];
+            Ok(Place::Container(Container::start(tree, program, streams)?))
+        })
+    }
+
+    /// Boot `tree`, which [has a kernel](Tree::with_kernel), as a virtual machine. It takes a minute under emulation.
+    ///
+    /// # Errors
+    /// As [`boot`](Self::boot).
+    pub fn boot_vm(tree: &Tree) -> Result<Self> {
+        Self::boot_in(tree, |console| Ok(Place::Vm(Vm::start(tree, console.path())?)))
+    }
+
+    fn boot_in(
+        tree: &Tree,
+        start: impl FnOnce(&tempfile::NamedTempFile) -> Result<Place>,
+    ) -> Result<Self> {
+        let suite = tree.suite();
         let console = tempfile::NamedTempFile::new().context("cannot make a file for the console")?;
-        let mut supervisor = Command::new("unshare")
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-            .args(["bash", "-c", SUPERVISE, "sandboxed-testbed"])
-            .arg(cgroup.path()?)
-            .arg(tree.lower_directories())
-            .args(program)
-            .stdin(Stdio::piped())
-            .stdout(console.reopen()?)
-            .stderr(console.reopen()?)
-            .spawn()
-            .context("cannot run unshare")?;
-        let leader = find_leader(&mut supervisor);
-        let mut machine =
-            Self { suite: tree.suite(), supervisor, leader: leader.unwrap_or(0), console, _cgroup: cgroup };
-        let ready =
-            if leader.is_some() { machine.wait_until_running() } else { Err(anyhow::anyhow!("no PID 1")) };
-        ready.with_context(|| {
-            format!("{} did not boot; its console:\n{}", machine.suite, machine.console())
-        })?;
+        let explain = |console: &tempfile::NamedTempFile| {
+            format!("{suite} did not boot; its console:\n{}", last_lines(console))
+        };
+        let place = start(&console).with_context(|| explain(&console))?;
+        let machine = Self { suite, place, console };
+        machine.wait_until_running().with_context(|| explain(&machine.console))?;
         Ok(machine)
     }
 
-    fn wait_until_running(&mut self) -> Result<()> {
+    fn wait_until_running(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let state = self.run(["systemctl", "is-system-running", "--wait"])?;
@@ -134,25 +123,19 @@ impl Machine {
         self.suite
     }
 
-    /// The process id of the machine's PID 1, as the outer machine numbers it: for nsenter(1) and /proc.
-    pub fn leader(&self) -> u32 {
-        self.leader
-    }
-
     /// What was printed on the machine's console so far, its last lines.
     pub fn console(&self) -> String {
-        process::last_lines(&fs::read(self.console.path()).unwrap_or_default())
+        last_lines(&self.console)
     }
 
-    /// A command to be run in the machine as root, with all of its namespaces, from its root directory. It is not
-    /// part of a unit: use systemd-run(1) where the control group matters.
-    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &self.leader.to_string(), "--all", "env", "-i"])
-            .args(ENVIRONMENT)
-            .args(words);
-        command
+    /// A command to be run in the machine as root, with all of its namespaces, from its root directory; `None` for a
+    /// virtual machine, which only [`run`](Self::run) reaches. It is not part of a unit: use systemd-run(1) where the
+    /// control group matters.
+    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Option<Command> {
+        match &self.place {
+            Place::Container(container) => Some(container.command(words)),
+            Place::Vm(_) => None,
+        }
     }
 
     /// Run a command in the machine to its end, however it ends. It is killed after five minutes.
@@ -168,16 +151,11 @@ impl Machine {
     /// # Errors
     /// It could not be run at all.
     pub fn feed<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>, input: &[u8]) -> Result<Outcome> {
-        let inner = self.command(words);
-        let mut outer = Command::new("timeout");
-        outer.args(["--kill-after=10", "300"]).arg(inner.get_program()).args(inner.get_args());
-        let file = scratch(input)?;
-        let output = outer.stdin(file).output().context("cannot run nsenter")?;
-        Ok(Outcome {
-            status: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        let words: Vec<_> = words.into_iter().collect();
+        match &self.place {
+            Place::Container(container) => container.feed(&words, input),
+            Place::Vm(vm) => vm.feed(&words, input),
+        }
     }
 
     /// Run a command in the machine that must succeed: its standard output.
@@ -290,7 +268,7 @@ impl Machine {
     pub fn power_off(mut self) -> Result<()> {
         self.check(["systemctl", "--no-block", "poweroff"])?;
         let deadline = Instant::now() + PATIENCE;
-        while self.supervisor.try_wait()?.is_none() {
+        while !self.place.ended()? {
             ensure!(
                 Instant::now() < deadline,
                 "{} did not power off; its console:\n{}",
@@ -303,46 +281,15 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // Only ever our own child: unshare's --kill-child ends the namespace's PID 1, and with it all in it. An error
-        // means that it has ended already.
-        let _ = self.supervisor.kill();
-        let _ = self.supervisor.wait();
-    }
-}
-
-/// A file with `input`, open at its start: unlike a pipe it needs no second thread to be filled.
-fn scratch(input: &[u8]) -> Result<File> {
-    let mut file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
-    file.write_all(input)?;
-    Ok(file.reopen()?)
-}
-
-/// Unshare's child is bash, its child systemd-nspawn, and that one's child the machine's PID 1, once it is set up.
-fn find_leader(supervisor: &mut Child) -> Option<u32> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline && matches!(supervisor.try_wait(), Ok(None)) {
-        let nspawn = children(supervisor.id())
-            .into_iter()
-            .flat_map(children)
-            .filter(|pid| name(*pid).is_some_and(|name| name == "systemd-nspawn"));
-        // systemd-nspawn's helpers bear its own name until the tree's init is executed.
-        if let Some(leader) =
-            nspawn.flat_map(children).find(|pid| name(*pid).is_some_and(|name| name == "systemd"))
-        {
-            return Some(leader);
+impl Place {
+    fn ended(&mut self) -> Result<bool> {
+        match self {
+            Self::Container(container) => container.ended(),
+            Self::Vm(vm) => vm.ended(),
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
-    None
 }
 
-fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-fn name(pid: u32) -> Option<String> {
-    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
+fn last_lines(console: &tempfile::NamedTempFile) -> String {
+    process::last_lines(&fs::read(console.path()).unwrap_or_default())
 }
