@@ -26,6 +26,9 @@ pub struct Launcher {
 /// What the launcher needs for itself, and gives up before it starts the program.
 const CAPABILITIES: [&str; 2] = ["CAP_SYS_ADMIN", "CAP_SETPCAP"];
 
+/// What it needs on top of that to make a user namespace that has root in it: user_namespaces(7), since Linux 5.12.
+const ROOT_CAPABILITY: &str = "CAP_SETFCAP";
+
 /// System calls that it needs beside those of any program; it forbids the first group itself in the end. By name, as
 /// systemd 252 has no group for the others.
 const SYSTEM_CALLS: [&str; 6] =
@@ -201,14 +204,16 @@ pub(crate) fn finish(planner: &mut Planner<'_>) {
             }
         }
     }
+    let root = planner.base.iter().any(Unit::runs_as_root).then_some(ROOT_CAPABILITY);
+    let capabilities: Vec<&str> = CAPABILITIES.into_iter().chain(root).collect();
     for name in ["AmbientCapabilities", "CapabilityBoundingSet"] {
-        planner.plan.service.add(setting(name, Value::words(CAPABILITIES)));
+        planner.plan.service.add(setting(name, Value::words(capabilities.iter().copied())));
     }
     planner.plan.service.allow(&SYSTEM_CALLS, &NAMESPACES);
     planner.plan.notes.push(format!(
         "{} are the launcher's alone, as are mounting and making namespaces: it gives them up before the service's program \
          runs, so systemd-analyze(1) reckons the unit as more exposed than it is",
-        CAPABILITIES.join(" and ")
+        capabilities.join(" and ")
     ));
 }
 
@@ -276,6 +281,14 @@ mod tests {
         assert_eq!(value("PrivatePIDs"), ["no"]);
         let value = planned(POLICY, "ExecStart=/usr/bin/a\n", true).unwrap();
         assert_eq!(value("PrivatePIDs"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn root_needs_one_capability_more_to_be_in_a_user_namespace() {
+        let policy = POLICY
+            .replace("\"privileges\"", "\"accept\": { \"user-unprivileged\": \"a test\" }, \"privileges\"");
+        let value = planned(&policy, "User=root\nExecStart=/usr/bin/a\n", true).unwrap();
+        assert_eq!(value("AmbientCapabilities"), ["CAP_SYS_ADMIN CAP_SETPCAP CAP_SETFCAP"]);
     }
 
     #[test]
