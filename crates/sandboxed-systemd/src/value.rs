@@ -67,6 +67,8 @@ pub enum Value {
     Directories(Vec<Directory>),
     /// Device nodes or classes, and what may be done with each; one a line.
     Devices(Vec<Device>),
+    /// Bytes per second of the disk that a path is on, `IOReadBandwidthMax=` in systemd.resource-control(5); one a line.
+    Rates(Vec<(AbsPath, u64)>),
     /// A list of what is denied, written with a leading `~`.
     Deny(Vec<String>),
     /// A list of what is allowed, all else being denied.
@@ -127,6 +129,7 @@ impl Value {
             Self::TmpFs(mounts) => vec![mount::render_tmpfs(mounts, directive)?],
             Self::Directories(names) => vec![directory::render(names, directive)?],
             Self::Devices(devices) => device::render(devices, directive)?,
+            Self::Rates(rates) => device::render_rates(rates, directive)?,
             Self::Deny(items) => vec![words::kind("~", items, directive)?],
             Self::Allow(items) => vec![words::kind("", items, directive)?],
             Self::Filter { allow, deny, except } => words::filter(allow, deny, except, directive)?,

@@ -59,6 +59,7 @@ fn systemd_reads_what_was_written() {
             ),
             ("LoadCredential", Value::Credentials(vec![("key".to_owned(), path(&format!("{one}>")))])),
             ("DeviceAllow", Value::Devices(vec![device])),
+            ("IOReadBandwidthMax", Value::Rates(vec![(path(&format!("{one}>")), 1000)])),
             ("RootDirectory", Value::Path(path(&format!("{one}>")))),
             ("Slice", Value::UnitNames(vec![slice_for(&format!("n{index}-{two}")).unwrap()])),
         ] {
@@ -85,6 +86,7 @@ fn systemd_reads_what_was_written() {
             format!("StateDirectory: t{three}"),
             format!("ExecSearchPath: {}> {}>", path(one), path(two)),
             format!("DeviceAllow: /dev{} rm", path(three)),
+            format!("IOReadBandwidthMax: {}> 1000B", path(one)),
             format!("RootDirectory: {}>", path(one)),
             format!("Slice: {slice}"),
         ] {

@@ -11,9 +11,6 @@ pub(crate) const CASES: &[Case] = &[Case::new("probe::plan_is_kept", plan_is_kep
 /// What the testbed itself can't give: these take control group controllers that the outer machine keeps for itself.
 const NO_CONTROLLERS: [&str; 5] = ["tasks", "memory", "swap-space", "processor-time", "disk-bandwidth"];
 
-/// Promises that are broken as yet. Some take the PID namespace; the others are plans that say too much.
-const STILL_OPEN: [&str; 2] = ["read-usr", "probe-process-ids"];
-
 fn plan_is_kept(suite: Suite) -> Result<()> {
     let machine = Machine::boot(&Tree::synapse(suite)?)?;
     sandbox::install(&machine)?;
@@ -31,8 +28,7 @@ fn plan_is_kept(suite: Suite) -> Result<()> {
     ensure!(channels.len() > 100, "only {} channels were tried", channels.len());
     let broken = channels.iter().filter(|channel| channel.get("broken") == Some(&Value::Bool(true)));
     let names = broken.filter_map(|channel| channel.get("channel")?.as_str());
-    let unexpected: Vec<_> =
-        names.filter(|name| !NO_CONTROLLERS.contains(name) && !STILL_OPEN.contains(name)).collect();
+    let unexpected: Vec<_> = names.filter(|name| !NO_CONTROLLERS.contains(name)).collect();
     ensure!(unexpected.is_empty(), "open although the plan says that they are closed: {unexpected:#?}");
     Ok(())
 }

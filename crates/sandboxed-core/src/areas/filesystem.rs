@@ -316,6 +316,7 @@ impl Filesystem {
                         .and("InaccessiblePaths", hidden(&self.hidden))
                         .and("RootDirectory", directory)
                         .summary("an empty root, into which what it may read is bound"))
+                    .except(self.shown(planner))
                     .except(self.readable.iter().map(|named| named.path().to_owned()))
                     .keep(planner);
             }
@@ -340,6 +341,15 @@ impl Filesystem {
                     .keep(planner);
             }
         }
+    }
+
+    /// What every service sees of the host, so that programs run and users have names: what is named here holds no secrets
+    /// on any distribution.
+    fn shown(&self, planner: &Planner<'_>) -> Vec<String> {
+        let nixos = planner.closure.is_some() || planner.target.distribution == Distribution::Nixos;
+        let system = (!nixos).then(|| "/usr".to_owned());
+        let users = self.etc.iter().any(|name| name.as_str() == "passwd").then(|| "/etc/passwd".to_owned());
+        system.into_iter().chain(users).collect()
     }
 
     /// What an own root has of the host's files, read-only.

@@ -2,7 +2,7 @@
 //!
 //! systemd.resource-control(5); setrlimit(2).
 
-use sandboxed_systemd::value::Value;
+use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +11,9 @@ use super::filesystem::guarantees;
 use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
 use crate::number::integer;
-use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::policy::present;
-use crate::scalar::Memory;
+use crate::scalar::{Memory, Size};
 
 /// How much of the machine the service may use. The limits are of its slice: they hold for all of its processes together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,11 @@ pub struct Resources {
     #[schemars(title = "Input and output weight", range(min = 1, max = 10000), extend("x-guarantee" = "disks-shared"))]
     #[serde(deserialize_with = "weight")]
     pub io_weight: u64,
+    /// The most that the service may read, and the most that it may write, in bytes per second, on each disk that its root
+    /// and its state are on. A share by weight alone counts only where the disk's scheduler knows weights.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Size", title = "Input and output limit", extend("x-guarantee" = "disks-shared", "examples" = ["50M"]))]
+    pub io_bandwidth: Option<Size>,
     /// How many files and sockets one process of the service may have open.
     #[schemars(title = "Open files", range(min = 16, max = 1_048_576), extend("x-guarantee" = "open-files-limited"))]
     #[serde(deserialize_with = "open_files")]
@@ -60,6 +65,7 @@ impl Default for Resources {
             cpu_weight: 100,
             cpu_quota: None,
             io_weight: 100,
+            io_bandwidth: None,
             open_files: 65_536,
             core_dumps: false,
         }
@@ -130,13 +136,8 @@ impl Resources {
         let urgent = planner.may_ask("Nice", |nice| nice.starts_with('-'));
         guarantee(&PROCESSORS_SHARED).by(shares.and_where(urgent, "Nice", Value::Signed(0))).keep(planner);
         let urgent = planner.may_ask("IOSchedulingClass", |class| matches!(class, "realtime" | "1"));
-        guarantee(&DISKS_SHARED)
-            .by(Mechanism::slice("IOWeight", Value::Number(self.io_weight)).and_where(
-                urgent,
-                "IOSchedulingClass",
-                Value::word("best-effort"),
-            ))
-            .keep(planner);
+        let disks = self.disks(planner).and_where(urgent, "IOSchedulingClass", Value::word("best-effort"));
+        guarantee(&DISKS_SHARED).by(disks).keep(planner);
         guarantee(&OPEN_FILES_LIMITED)
             .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)))
             .keep(planner);
@@ -149,6 +150,32 @@ impl Resources {
     }
 }
 
+impl Resources {
+    /// The share of the disks, and their limit where there is one. `IOWeight=` means something to the scheduler BFQ and to
+    /// a cost model that somebody has set up (io.cost.qos in the kernel's cgroup-v2 documentation), and to nothing else.
+    fn disks(&self, planner: &mut Planner<'_>) -> Mechanism {
+        let weight = Mechanism::slice("IOWeight", Value::Number(self.io_weight));
+        let Some(bandwidth) = &self.io_bandwidth else {
+            return weight.leaves_open(
+                "without `resources.ioBandwidth` its share of a disk is a matter of weight, which most schedulers of the \
+                 kernel do not know",
+            );
+        };
+        let bytes = bytes(bandwidth.as_str());
+        if bytes == 0 {
+            let reason = "a service cannot start without reading".to_owned();
+            let help = "name an amount, such as `50M`".to_owned();
+            planner.find(Finding::new(Kind::Conflict { reason, help }, "/resources/ioBandwidth"));
+        }
+        let state =
+            planner.policy.filesystem.state.iter().filter(|state| !state.is_optional()).filter_map(path);
+        let mut paths: Vec<AbsPath> = std::iter::once(AbsPath::root()).chain(state).collect();
+        paths.dedup();
+        let rates = || Value::Rates(paths.iter().map(|path| (path.clone(), bytes)).collect());
+        weight.and_slice("IOReadBandwidthMax", rates()).and_slice("IOWriteBandwidthMax", rates())
+    }
+}
+
 /// An amount of memory as systemd takes it.
 fn amount(memory: &Memory) -> Value {
     let text = memory.as_str();
@@ -158,6 +185,11 @@ fn amount(memory: &Memory) -> Value {
     if let Some(share) = text.strip_suffix('%').and_then(|share| share.parse().ok()) {
         return Value::Percent(share);
     }
+    Value::Bytes(bytes(text))
+}
+
+/// The number of bytes that an amount says.
+fn bytes(text: &str) -> u64 {
     let unit = match text.chars().last() {
         Some('K') => 1 << 10,
         Some('M') => 1 << 20,
@@ -165,9 +197,9 @@ fn amount(memory: &Memory) -> Value {
         Some('T') => 1_u64 << 40,
         _ => 1,
     };
-    // The type's pattern has fifteen digits at the most.
+    // The types' patterns have fifteen digits at the most.
     let count: u64 = text.trim_end_matches(['K', 'M', 'G', 'T']).parse().unwrap_or(u64::MAX);
-    Value::Bytes(count.saturating_mul(unit))
+    count.saturating_mul(unit)
 }
 
 fn percent(share: u64) -> Value {

@@ -183,7 +183,7 @@ fn users(targets: &Targets, paths: &[&str]) -> Attempt {
     });
     match others.count() {
         0 => Err(Shut::closed("only the service's own")),
-        count => Ok(format!("{count} other users")),
+        count => Ok(format!("{count} other users in /etc/passwd")),
     }
 }
 

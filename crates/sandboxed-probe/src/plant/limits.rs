@@ -6,24 +6,25 @@ use std::path::Path;
 use crate::channel::{Attempt, Shut};
 
 /// Whether a control group, or one above it, limits what `file` (for example `memory.max`) is about. For processors
-/// and disks a smaller share than others have, by weight, counts as well: it bites when others want theirs.
+/// and disks a share by weight counts as well, where it means something: it bites when others want theirs.
 pub(crate) fn limited(group: &Path, file: &str) -> Attempt {
     let mut next = Some(group);
     while let Some(directory) = next.filter(|directory| directory.starts_with("/sys/fs/cgroup")) {
-        let read = |file: &str| fs::read_to_string(directory.join(file)).unwrap_or_default();
-        let limit = read(file);
+        let limit = fs::read_to_string(directory.join(file)).unwrap_or_default();
         if !limit.trim().is_empty() && !limit.starts_with("max") {
             return Err(Shut::closed(format!("{}: {}", directory.join(file).display(), limit.trim())));
         }
-        let share = match file {
-            "cpu.max" => "cpu.weight",
-            "io.max" => "io.weight",
-            _ => "",
+        let shares: &[&str] = match file {
+            "cpu.max" => &["cpu.weight"],
+            "io.max" if cost_model() => &["io.bfq.weight", "io.weight"],
+            "io.max" => &["io.bfq.weight"],
+            _ => &[],
         };
-        let weight = if share.is_empty() { String::new() } else { read(share) };
-        let number = weight.trim().trim_start_matches("default ").parse::<u32>();
-        if number.is_ok_and(|weight| weight < DEFAULT_WEIGHT) {
-            return Err(Shut::closed(format!("{}: {}", directory.join(share).display(), weight.trim())));
+        for share in shares {
+            let weight = fs::read_to_string(directory.join(share)).unwrap_or_default();
+            if !weight.trim().is_empty() {
+                return Err(Shut::closed(format!("{}: {}", directory.join(share).display(), weight.trim())));
+            }
         }
         next = directory.parent();
     }
@@ -36,5 +37,7 @@ pub(crate) fn limited(group: &Path, file: &str) -> Attempt {
     }
 }
 
-/// The weight of a group that nobody has given one.
-const DEFAULT_WEIGHT: u32 = 100;
+/// Whether somebody has set up the cost model that alone makes `io.weight` mean something.
+fn cost_model() -> bool {
+    fs::read_to_string("/sys/fs/cgroup/io.cost.qos").is_ok_and(|model| model.contains("enable=1"))
+}

@@ -24,6 +24,21 @@ pub(super) fn render(devices: &[Device], directive: &'static Directive) -> Resul
     devices.iter().map(|device| render_one(device, directive)).collect()
 }
 
+/// Bytes per second of the disks below paths, one a line: `IOReadBandwidthMax=` and its kin.
+pub(super) fn render_rates(
+    rates: &[(AbsPath, u64)],
+    directive: &'static Directive,
+) -> Result<Vec<String>, ValueError> {
+    if !["IOReadBandwidthMax", "IOWriteBandwidthMax"].contains(&directive.name) {
+        return Err(ValueError::Type(directive.name));
+    }
+    let one = |(path, rate): &(AbsPath, u64)| {
+        let path = quote::quoted(&quote::specifiers(path.as_str(), directive)?, "")?;
+        Ok(format!("{path} {rate}"))
+    };
+    rates.iter().map(one).collect()
+}
+
 fn render_one(device: &Device, directive: &'static Directive) -> Result<String, ValueError> {
     let Device { node, read, write, make } = device;
     let class = node.strip_prefix("char-").or_else(|| node.strip_prefix("block-"));

@@ -2,6 +2,7 @@
 //! service's, this is about the service itself.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -41,15 +42,32 @@ pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
             });
             continue;
         }
+        let launched = planned.is_launched("processes-hidden");
+        let processes = processes(unit, pid, launched)?;
         let mut add = |what, found: String, as_planned| {
             checks.push(Check { unit: unit.clone(), what, found, as_planned });
         };
-        let status = Status::of(pid);
-        let filter = status.field("Seccomp");
+        let count = processes.len();
+        add("processes of its own", count.to_string(), count > 0);
+        // Of each thing that is looked at, what the first process says that is not as planned; else what all say.
+        let mut all = |what, look: &dyn Fn(u32) -> (String, bool)| {
+            let found = processes.iter().map(|pid| look(*pid));
+            let wrong = found.reduce(|first, next| if first.1 { next } else { first });
+            if let Some((found, as_planned)) = wrong {
+                add(what, found, as_planned);
+            }
+        };
         let wanted = planned.directives.contains_key("SystemCallFilter");
-        add("system call filter", filter.clone(), !wanted || filter == "2");
-        let no_new = status.field("NoNewPrivs");
-        add("no new privileges", no_new.clone(), !planned.is_on("NoNewPrivileges") || no_new == "1");
+        all("system call filter", &|pid| {
+            let filter = Status::of(pid).field("Seccomp");
+            let as_planned = !wanted || filter == "2";
+            (filter, as_planned)
+        });
+        all("no new privileges", &|pid| {
+            let no_new = Status::of(pid).field("NoNewPrivs");
+            let as_planned = !planned.is_on("NoNewPrivileges") || no_new == "1";
+            (no_new, as_planned)
+        });
         let none_wanted = planned.keeps_wholly("no-capabilities");
         for (what, name) in [
             ("effective capabilities", "CapEff"),
@@ -58,18 +76,23 @@ pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
             ("ambient capabilities", "CapAmb"),
             ("bounding set", "CapBnd"),
         ] {
-            let set = status.field(name);
-            let empty = u64::from_str_radix(&set, 16) == Ok(0);
-            add(what, set, !none_wanted || empty);
+            all(what, &|pid| {
+                let set = Status::of(pid).field(name);
+                let empty = u64::from_str_radix(&set, 16) == Ok(0);
+                (set, !none_wanted || empty)
+            });
         }
         for (what, kind, directives) in NAMESPACES {
-            let own = namespace(&pid.to_string(), kind);
             let host = namespace("self", kind);
-            let wanted = directives.iter().any(|directive| planned.is_on(directive));
-            // Unreadable is not equal: what cannot be shown does not count as kept.
-            let apart = own.is_some() && own != host;
-            let found = if apart { "its own" } else { "the machine's" };
-            add(what, found.into(), !wanted || apart);
+            let by_launcher = launched && matches!(kind, "pid" | "user");
+            let wanted = by_launcher || directives.iter().any(|directive| planned.is_on(directive));
+            all(what, &|pid| {
+                let own = namespace(&pid.to_string(), kind);
+                // Unreadable is not equal: what cannot be shown does not count as kept.
+                let apart = own.is_some() && own != host;
+                let found = if apart { "its own" } else { "the machine's" };
+                (found.into(), !wanted || apart)
+            });
         }
         let group = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         let group = group.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
@@ -84,6 +107,31 @@ pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
         }
     }
     Ok(checks)
+}
+
+/// The service's own processes: those in the unit's control group but for the launcher's two, the main process and the
+/// init below it. They are told by their places and not by their program, which the service could execute as well.
+fn processes(unit: &str, main: u32, launched: bool) -> Result<Vec<u32>> {
+    let group = systemctl::property(unit, "ControlGroup")?;
+    let mut groups = vec![format!("/sys/fs/cgroup{group}").into()];
+    let mut processes = Vec::new();
+    while let Some(group) = groups.pop() {
+        let group: PathBuf = group;
+        let list = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        processes.extend(list.lines().filter_map(|pid| pid.parse::<u32>().ok()));
+        let below = fs::read_dir(&group).into_iter().flatten().flatten();
+        groups.extend(below.map(|entry| entry.path()).filter(|path| path.is_dir()));
+    }
+    if launched {
+        let is_init = |pid: u32| {
+            let status = Status::of(pid);
+            status.field("PPid") == main.to_string()
+                && status.field("NSpid").split_whitespace().last() == Some("1")
+        };
+        processes.retain(|pid| *pid != main && !is_init(*pid));
+    }
+    processes.sort_unstable();
+    Ok(processes)
 }
 
 /// What, its name in /proc/PID/ns, and the directives which give a service one of its own.

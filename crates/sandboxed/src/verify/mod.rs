@@ -171,16 +171,21 @@ fn judge(planned: &plan::Planned, finding: Finding) -> Judged {
 }
 
 /// Whether one of the exceptions is about this channel: where it aims at something real that a policy may ask for (a
-/// daemon's socket, a device), any; where at something planted, only a path that it was planted below.
+/// daemon's socket, a device), any that a policy can ask for; where at something planted, only a path that it was planted
+/// below.
 fn covers(exceptions: &[String], finding: &Finding) -> bool {
-    let mut words = exceptions.iter().flat_map(|exception| exception.split([' ', ',', '`']));
-    if PLANTED.iter().any(|prefix| finding.channel.starts_with(prefix)) {
-        let below = |path: &str| path.len() > 1 && finding.evidence.contains(&format!(" {path}/"));
-        words.any(|word| word.starts_with('/') && below(word.trim_end_matches('/')))
-    } else {
-        !exceptions.is_empty()
+    let asked_for = exceptions.iter().any(|exception| !SHOWN.contains(&exception.as_str()));
+    if asked_for && !PLANTED.iter().any(|prefix| finding.channel.starts_with(prefix)) {
+        return true;
     }
+    let found = &finding.evidence;
+    let about = |path: &str| found.contains(&format!(" {path}/")) || found.ends_with(&format!(" {path}"));
+    let mut words = exceptions.iter().flat_map(|exception| exception.split([' ', ',', '`']));
+    words.any(|word| word.starts_with('/') && word.len() > 1 && about(word.trim_end_matches('/')))
 }
+
+/// Exceptions that no policy asks for: what every service sees.
+const SHOWN: [&str; 2] = ["/usr", "/etc/passwd"];
 
 /// How the names of channels begin that aim at something planted.
 const PLANTED: [&str; 13] = [

@@ -45,6 +45,9 @@ pub(super) struct Outcome {
     pub(super) guarantee: String,
     /// `kept`, `weak` or `waived`.
     pub(super) status: String,
+    /// By what, unless it is waived.
+    #[serde(default)]
+    pub(super) mechanism: String,
     /// What stays open all the same.
     #[serde(default)]
     pub(super) exceptions: Vec<String>,
@@ -77,6 +80,11 @@ impl Planned {
     pub(super) fn keeps_wholly(&self, guarantee: &str) -> bool {
         self.outcome(guarantee)
             .is_some_and(|outcome| outcome.status == "kept" && outcome.exceptions.is_empty())
+    }
+
+    /// Whether it is the launcher that keeps a guarantee.
+    pub(super) fn is_launched(&self, guarantee: &str) -> bool {
+        self.outcome(guarantee).is_some_and(|outcome| outcome.mechanism.ends_with("by sandboxed-launch"))
     }
 
     /// The value of a directive, where the plan sets it to one.
