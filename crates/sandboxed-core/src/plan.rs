@@ -9,11 +9,12 @@ use sandboxed_netfilter::private::Chains;
 use sandboxed_netfilter::value::Protocol;
 use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::name::UnitName;
-use sandboxed_systemd::value::Value;
+use sandboxed_systemd::value::{AbsPath, Value};
 use serde::Serialize;
 
 use crate::areas::AreaName;
 use crate::guarantee::Guarantee;
+use crate::policy::Period;
 use crate::resolve::Resolved;
 use crate::target::Target;
 
@@ -48,6 +49,8 @@ pub struct Plan {
     pub mount_points: Vec<&'static str>,
     /// The service's own resolv.conf, where it has one.
     pub resolv_conf: Option<String>,
+    /// The program that verifies the sandbox, and how often.
+    pub verify: Option<(AbsPath, Period)>,
     /// What became of each guarantee, in the order of the areas.
     pub outcomes: Vec<Outcome>,
     /// What should be known beside.
@@ -78,6 +81,7 @@ impl Plan {
             root: None,
             mount_points: Vec::new(),
             resolv_conf: None,
+            verify: None,
             outcomes: Vec::new(),
             notes: Vec::new(),
         }

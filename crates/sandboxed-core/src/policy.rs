@@ -86,9 +86,37 @@ pub struct Policy {
     /// Secrets that systemd hands to the service.
     #[serde(default, deserialize_with = "object")]
     pub secrets: Secrets,
+    /// How often `sandboxed verify` tries from inside of the sandbox whether the plan is kept, while the service runs. A
+    /// breach makes the unit `sandboxed-NAME-verify.service` fail, with what was found in its journal.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Period", title = "Verification", extend("examples" = ["daily"]))]
+    pub verify: Option<Period>,
     /// The guarantees that this service does without, each with the reason.
     #[serde(default)]
     pub accept: Accept,
+}
+
+/// How often something is done, as systemd.time(7) has it: at midnight, with a delay that spreads machines over an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Period {
+    /// Every hour.
+    Hourly,
+    /// Every day.
+    Daily,
+    /// Every week.
+    Weekly,
+}
+
+impl Period {
+    /// The calendar event, systemd.time(7).
+    pub(crate) fn event(self) -> &'static str {
+        match self {
+            Self::Hourly => "hourly",
+            Self::Daily => "daily",
+            Self::Weekly => "weekly",
+        }
+    }
 }
 
 /// The version of the policy language.

@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Kind, Severity, nearest};
 use crate::document::{Node, Part};
 use crate::launch::{self, Launcher};
 use crate::plan::Plan;
-use crate::planner::{Finding, Planner};
+use crate::planner::{self, Finding, Planner};
 use crate::policy::Policy;
 use crate::preset::{PRESETS, Preset, overlay};
 use crate::scalar::{self, HostPath, SocketName};
@@ -127,9 +127,22 @@ impl Resolved {
         };
         areas::plan(&mut planner);
         launch::finish(&mut planner);
+        verification(&mut planner);
         let refused = planner.findings.iter().any(|finding| finding.kind.severity() == Severity::Error);
         if refused { Err(planner.findings) } else { Ok((planner.plan, planner.findings)) }
     }
+}
+
+/// Plans that the sandbox is verified now and then, which takes this program on the target.
+fn verification(planner: &mut Planner<'_>) {
+    let Some(period) = planner.policy.verify else { return };
+    if let Some(program) = planner.target.program("sandboxed").as_ref().and_then(planner::path) {
+        planner.plan.verify = Some((program, period));
+        return;
+    }
+    let reason = "the target does not say where `sandboxed` is, which would verify the sandbox".to_owned();
+    let help = "install it on the target, or verify the sandbox from elsewhere".to_owned();
+    planner.find(Finding::new(Kind::Conflict { reason, help }, "/verify"));
 }
 
 /// Gives findings their places in the document that the policy was written in.

@@ -36,6 +36,15 @@ pub(crate) fn is_active(unit: &str) -> Result<bool> {
     Ok(matches!(property(unit, "ActiveState")?.as_str(), "active" | "reloading" | "activating"))
 }
 
+/// Stops the timer that verifies a sandbox, if there is one: it would outlive its file.
+///
+/// # Errors
+/// If it does not stop.
+pub(crate) fn stop_verification(sandbox: &str) -> Result<()> {
+    let timer = format!("sandboxed-{sandbox}-verify.timer");
+    if is_active(&timer)? { run(&["stop", &timer]) } else { Ok(()) }
+}
+
 /// Drop-ins of a unit that systemd reads after ours (it sorts them by file name): they may undo what ours says.
 ///
 /// # Errors

@@ -1,12 +1,17 @@
 //! `sandboxed verify` tries every channel from inside of Synapse's sandbox while Synapse runs, and finds the plan kept.
 
+mod periodic;
+
 use anyhow::{Context, Result, ensure};
 use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite, Tree};
 use serde_json::Value;
 
-pub(crate) const CASES: &[Case] = &[Case::new("probe::plan_is_kept", plan_is_kept)];
+pub(crate) const CASES: &[Case] = &[
+    Case::new("probe::plan_is_kept", plan_is_kept),
+    Case::new("probe::breach_fails_a_unit", periodic::breach_fails_a_unit),
+];
 
 /// What the testbed itself can't give: these take control group controllers that the outer machine keeps for itself.
 const NO_CONTROLLERS: [&str; 5] = ["tasks", "memory", "swap-space", "processor-time", "disk-bandwidth"];

@@ -7,6 +7,7 @@ mod network;
 mod nft;
 mod report;
 mod unit;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -91,6 +92,7 @@ fn sandbox(plan: &Plan) -> Result<Artifacts, EmitError> {
         Some(service) => iptables::emit(plan, service, &mut files),
         None => nft::emit(plan, &mut files)?,
     }
+    verify::emit(plan, &mut files)?;
     network::emit(plan, &mut files)?;
     if let Some(text) = &plan.resolv_conf {
         files.insert(resolv_conf(plan), text.clone());

@@ -5,7 +5,7 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, ExecLine, Value};
 
-use super::{Artifacts, EmitError, door, filter, network};
+use super::{Artifacts, EmitError, door, filter, network, verify};
 use crate::plan::{Namespace, Plan, Setting};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
@@ -26,6 +26,9 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
             for directive in ["Requires", "After"] {
                 text.add(Section::Unit, directive, Value::UnitNames(doors.clone()))?;
             }
+        }
+        if let Some(timer) = verify::timer(plan)? {
+            text.add(Section::Unit, "Wants", Value::UnitNames(vec![timer]))?;
         }
         text.set(Section::Service, "Slice", Value::UnitNames(vec![plan.slice.clone()]))?;
         let alone = |name: &str| unit.settings.get(Section::Service, name).is_some();

@@ -160,6 +160,9 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
             eprintln!("warning: {path} is read after the sandbox's own drop-in and may undo what it says");
         }
     }
+    if plan.verify.is_none() {
+        systemctl::stop_verification(&plan.name)?;
+    }
     // A helper that runs already has loaded the rules of before.
     let rules_changed = again || difference.changes.keys().any(|path| path.starts_with("/etc/nftables/"));
     for helper in helpers(plan) {

@@ -41,6 +41,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             }
         }
         let helper = format!("sandboxed-{name}-filter.service");
+        // Even where the services go on: what it would verify is gone.
+        systemctl::stop_verification(name)?;
         if !options.no_restart {
             for unit in &running {
                 systemctl::run(&["stop", unit])?;

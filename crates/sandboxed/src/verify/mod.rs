@@ -1,5 +1,6 @@
 //! Verification: what a probe finds from inside, and what the kernel says from outside, against the plan.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,6 +38,8 @@ pub(crate) struct Verification {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Judged {
+    /// The unit whose sandbox it was tried in.
+    pub(crate) unit: String,
     #[serde(flatten)]
     pub(crate) finding: Finding,
     /// What the plan says.
@@ -82,22 +85,36 @@ pub(crate) fn run(name: &str, probe: Option<&Path>) -> Result<Verification> {
     }
     let planned = plan::read(name)?;
     let probe = program(probe)?;
-    let unit = planned.units.first().context("the plan has no unit")?;
+    let (mut channels, mut notes) = (Vec::new(), BTreeSet::new());
+    for unit in &planned.units {
+        let (findings, of_targets) = probe_as(name, &planned, unit, &probe)?;
+        channels.extend(findings.into_iter().map(|finding| judge(&planned, unit, finding)));
+        notes.extend(of_targets);
+    }
+    let kernel = kernel::look(&planned)?;
+    Ok(Verification { sandbox: name.to_owned(), kernel, channels, notes: notes.into_iter().collect() })
+}
+
+/// Plants targets for a unit and runs the probe in a sibling of it: what it found, and what could not be planted.
+fn probe_as(
+    name: &str,
+    planned: &plan::Planned,
+    unit: &str,
+    probe: &Path,
+) -> Result<(Vec<Finding>, Vec<String>)> {
     let (user, group) = identity(unit)?;
-    let mut targets = plant::plant(&Options { user, group, program: probe.clone() })?;
+    let mut targets = plant::plant(&Options { user, group, program: probe.to_owned() })?;
     let limits = &mut targets.targets_mut().limits;
     limits.tasks = limit(&planned.slice, "TasksMax")?;
     limits.descriptors = limit(unit, "LimitNOFILE")?;
     let text = serde_json::to_string(targets.targets())?;
-    let sibling = sibling::Sibling::make(name, &planned, &probe)?;
+    let sibling = sibling::Sibling::make(name, planned, unit, probe)?;
     let report = sibling.run(&text)?;
     let mut report: Report = serde_json::from_str(&report).context("the probe's report is damaged")?;
     plant::look_at_limits(&sibling.group(), &mut report.findings);
     drop(sibling);
     targets.confirm(&mut report.findings);
-    let kernel = kernel::look(&planned)?;
-    let channels = report.findings.into_iter().map(|finding| judge(&planned, finding)).collect();
-    Ok(Verification { sandbox: name.to_owned(), kernel, channels, notes: targets.notes().to_vec() })
+    Ok((report.findings, targets.notes().to_vec()))
 }
 
 /// A limit of a unit; `None` where it has none.
@@ -146,7 +163,7 @@ fn identity(unit: &str) -> Result<(u32, u32)> {
     Ok((id("-u")?, id("-g")?))
 }
 
-fn judge(planned: &plan::Planned, finding: Finding) -> Judged {
+fn judge(planned: &plan::Planned, unit: &str, finding: Finding) -> Judged {
     let id = finding.guarantee.id();
     let promise = match planned.outcome(id) {
         None => Promise::Nothing,
@@ -167,7 +184,7 @@ fn judge(planned: &plan::Planned, finding: Finding) -> Judged {
             .map(|guarantee| guarantee.field.to_owned()),
     });
     let field = field.flatten().filter(|field| !field.is_empty());
-    Judged { finding, plan: promise, broken, field }
+    Judged { unit: unit.to_owned(), finding, plan: promise, broken, field }
 }
 
 /// Whether one of the exceptions is about this channel: where it aims at something real that a policy may ask for (a

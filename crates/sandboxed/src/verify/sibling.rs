@@ -63,8 +63,7 @@ impl Sibling {
     ///
     /// # Errors
     /// If any part of the sandbox cannot be had: then nothing would be proven.
-    pub(super) fn make(sandbox: &str, planned: &Planned, probe: &Path) -> Result<Self> {
-        let original = planned.units.first().context("the plan has no unit")?;
+    pub(super) fn make(sandbox: &str, planned: &Planned, original: &str, probe: &Path) -> Result<Self> {
         let folder = PathBuf::from(format!("/run/sandboxed-verify-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let mut sibling = Self {

@@ -25,8 +25,17 @@ pub(crate) fn table(verification: &Verification, all: bool) -> String {
     }
     let shown =
         verification.channels.iter().filter(|channel| all || channel.finding.verdict == Verdict::Open);
+    let several = verification
+        .channels
+        .iter()
+        .any(|channel| verification.channels.first().is_some_and(|first| first.unit != channel.unit));
+    let mut unit = None;
     let mut group = None;
     for channel in shown {
+        if several && unit != Some(&channel.unit) {
+            (unit, group) = (Some(&channel.unit), None);
+            let _ = writeln!(text, "\nas {}", channel.unit);
+        }
         if group != Some(channel.finding.group) {
             group = Some(channel.finding.group);
             let _ = writeln!(text, "\n{}", channel.finding.group.name());
