@@ -22,6 +22,8 @@ enum Chore {
     Schema,
     Test(test::Arguments),
     Testbed(testbed::Arguments),
+    /// Run what takes a virtual machine with a kernel of its own: `cargo xtask test vm`.
+    Vm,
 }
 
 /// Parse the command line and do the chore.
@@ -39,5 +41,6 @@ pub(crate) fn run() -> Result<ExitCode> {
         Chore::Schema => schema::run(),
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Testbed(arguments) => testbed::run(arguments),
+        Chore::Vm => test::run(&test::Arguments::vm()),
     }
 }

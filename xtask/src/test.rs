@@ -8,14 +8,14 @@ use std::thread::{self, JoinHandle};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use sandboxed_testbed::{Suite, Tree, install_missing, why_not};
+use sandboxed_testbed::{Suite, Tree, install_missing, why_no_vm, why_not};
 
 use watch::{Count, watch};
 
 /// Run everything that this machine can run; list what was skipped, and why.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// Only these steps: fmt, clippy, unit, editor, cases, nix.
+    /// Only these steps: fmt, clippy, unit, editor, cases, vm, nix.
     steps: Vec<Step>,
 }
 
@@ -32,8 +32,17 @@ enum Step {
     Editor,
     /// The cases, on a real systemd.
     Cases,
+    /// What takes a virtual machine with a kernel of its own.
+    Vm,
     /// The Nix side, where there is a Nix.
     Nix,
+}
+
+impl Arguments {
+    /// The step that takes a virtual machine, alone.
+    pub(crate) fn vm() -> Self {
+        Self { steps: vec![Step::Vm] }
+    }
 }
 
 /// Run the steps.
@@ -41,7 +50,7 @@ enum Step {
 /// # Errors
 /// A step can't even be started. One that fails makes the exit status 1.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let all = [Step::Fmt, Step::Clippy, Step::Unit, Step::Editor, Step::Cases, Step::Nix];
+    let all = [Step::Fmt, Step::Clippy, Step::Unit, Step::Editor, Step::Cases, Step::Vm, Step::Nix];
     let chosen = |step: &Step| arguments.steps.is_empty() || arguments.steps.contains(step);
     // The trees mostly wait for downloads: they are made while the compiler works.
     let mut trees = chosen(&Step::Cases).then(|| thread::spawn(make_trees));
@@ -59,6 +68,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Step::Editor => editor()?,
             Step::Cases => cases(trees.take())?,
+            Step::Vm if arguments.steps.is_empty() => {
+                let reason = "it takes minutes under emulation: `cargo xtask vm` runs it".to_owned();
+                Count { skipped: [("vm".to_owned(), reason)].into(), ..Count::default() }
+            }
+            Step::Vm => vm()?,
             Step::Nix => nix()?,
         });
     }
@@ -117,6 +131,22 @@ fn units() -> Result<Count> {
                 count.add(watch(&name, tests.env("SANDBOXED_TREE", tree?.base_directory()))?);
             }
         }
+    }
+    Ok(count)
+}
+
+/// What takes a virtual machine.
+fn vm() -> Result<Count> {
+    // A machine that can't install what is missing skips it, with the reason.
+    let _ = install_missing();
+    if let Some(reason) = why_no_vm() {
+        return Ok(Count { skipped: [("vm".to_owned(), reason)].into(), ..Count::default() });
+    }
+    let mut count =
+        watch("programs for the virtual machine", cargo().args(["build", "--workspace", "--bins"]))?;
+    if count.failed.is_empty() {
+        let tests = ["test", "--package", "sandboxed-cases", "--test", "vm"];
+        count.add(watch("virtual machine", cargo().args(tests).env("SANDBOXED_VM", "1"))?);
     }
     Ok(count)
 }

@@ -82,7 +82,9 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.verb {
         None => make(&arguments.suites),
         Some(Verb::Exec { boot, command }) => inside(&boot.machine()?, &command),
-        Some(Verb::Shell { boot }) if boot.vm => bail!("a shell needs a terminal, which a virtual machine has none of: use `exec --vm`"),
+        Some(Verb::Shell { boot }) if boot.vm => {
+            bail!("a shell needs a terminal, which a virtual machine has none of: use `exec --vm`")
+        }
         Some(Verb::Shell { boot }) => inside(&boot.machine()?, &["bash".to_owned(), "-l".to_owned()]),
         Some(Verb::Clean) => clean(),
     }

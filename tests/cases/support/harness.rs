@@ -80,7 +80,7 @@ fn trial(case: Case, suite: Suite, reason: Option<&str>) -> Trial {
 }
 
 /// What failed, and below it why, a line each; anyhow's own way adds a backtrace of the harness.
-fn explain(error: &anyhow::Error) -> String {
+pub fn explain(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,8 +1,9 @@
 //! The project's programs on a machine, and sandboxes made with them.
 
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sandboxed_testbed::Machine;
 
 /// What the command line installs and the artifacts name.
@@ -29,6 +30,22 @@ pub fn install(machine: &Machine) -> Result<()> {
     let directory = programs()?;
     for program in PROGRAMS {
         machine.copy(&directory.join(program), &format!("/usr/local/bin/{program}"))?;
+    }
+    Ok(())
+}
+
+/// The same where the way into the machine is narrow: without what only debuggers need, which strip(1) takes out.
+///
+/// # Errors
+/// As [`install`], or there is no strip.
+pub fn install_stripped(machine: &Machine) -> Result<()> {
+    let directory = programs()?;
+    let stripped = tempfile::NamedTempFile::new().context("cannot make a temporary file")?.into_temp_path();
+    for program in PROGRAMS {
+        let mut strip = Command::new("strip");
+        let status = strip.arg("-o").arg(&stripped).arg(directory.join(program)).status();
+        ensure!(status.context("cannot run strip")?.success(), "strip fails for {program}");
+        machine.copy(&stripped, &format!("/usr/local/bin/{program}"))?;
     }
     Ok(())
 }

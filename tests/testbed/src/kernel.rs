@@ -60,8 +60,8 @@ impl Tree {
             process::run(make.arg(directory.join("disk.img"))).map(drop)
         })?;
         let find = |name: &str| {
-            let layers = layers.split(':').map(|layer| Path::new(layer).join("boot"));
-            let found = layers.filter_map(|boot| in_directory(&boot, name)).next();
+            let mut layers = layers.split(':').map(|layer| Path::new(layer).join("boot"));
+            let found = layers.find_map(|boot| in_directory(&boot, name));
             found.with_context(|| format!("the tree has no {name}, for it has no kernel"))
         };
         Ok(Boot { kernel: find("vmlinuz-")?, initrd: find("initrd.img-")?, disk: disk.join("disk.img") })
@@ -71,7 +71,7 @@ impl Tree {
 /// The file in a directory whose name begins so.
 fn in_directory(directory: &Path, prefix: &str) -> Option<PathBuf> {
     let files = fs::read_dir(directory).ok()?.flatten();
-    files.map(|file| file.path()).find(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
-    })
+    files
+        .map(|file| file.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
 }

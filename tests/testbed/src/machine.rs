@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -85,10 +85,7 @@ impl Machine {
         Self::boot_in(tree, |console| Ok(Place::Vm(Vm::start(tree, console.path())?)))
     }
 
-    fn boot_in(
-        tree: &Tree,
-        start: impl FnOnce(&tempfile::NamedTempFile) -> Result<Place>,
-    ) -> Result<Self> {
+    fn boot_in(tree: &Tree, start: impl FnOnce(&tempfile::NamedTempFile) -> Result<Place>) -> Result<Self> {
         let suite = tree.suite();
         let console = tempfile::NamedTempFile::new().context("cannot make a file for the console")?;
         let explain = |console: &tempfile::NamedTempFile| {
@@ -234,7 +231,8 @@ impl Machine {
             .context("cannot run tar")?;
         let archive = read.stdout.take().context("tar has no output")?;
         let words = ["tar", "--directory=/", "--no-same-owner", "--absolute-names", "--extract"];
-        let written = self.command(words).stdin(archive).output().context("cannot run nsenter")?;
+        let mut write = self.command(words).context("a virtual machine takes no stream")?;
+        let written = write.stdin(archive).output().context("cannot run nsenter")?;
         let read = read.wait()?;
         ensure!(
             read.success() && written.status.success(),

@@ -45,22 +45,32 @@ impl Vm {
         let folder = tempfile::tempdir().context("cannot make a directory")?;
         let socket = folder.path().join("agent");
         let mut qemu = Command::new("unshare");
-        qemu.args(["--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", SUPERVISE, "vm", PROGRAM])
-            .args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none"])
-            .args(["-machine", "q35", "-smp", "2", "-m", "2048"])
-            .args(acceleration())
-            .arg("-kernel")
-            .arg(boot.kernel)
-            .arg("-initrd")
-            .arg(boot.initrd)
-            .args(["-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=no"])
-            .args(["-drive", &format!("if=virtio,format=raw,snapshot=on,file={}", boot.disk.display())])
-            .args(["-serial", &format!("file:{}", console.display())])
-            .args(["-chardev", &format!("socket,id=agent,server=on,wait=off,path={}", socket.display())])
-            .args(["-device", "virtio-serial-pci"])
-            .args(["-device", "virtserialport,chardev=agent,name=sandboxed-testbed"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null());
+        qemu.args([
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "bash",
+            "-c",
+            SUPERVISE,
+            "vm",
+            PROGRAM,
+        ])
+        .args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-nic", "none"])
+        .args(["-machine", "q35", "-smp", "2", "-m", "2048"])
+        .args(acceleration())
+        .arg("-kernel")
+        .arg(boot.kernel)
+        .arg("-initrd")
+        .arg(boot.initrd)
+        .args(["-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=no"])
+        .args(["-drive", &format!("if=virtio,format=raw,snapshot=on,file={}", boot.disk.display())])
+        .args(["-serial", &format!("file:{}", console.display())])
+        .args(["-chardev", &format!("socket,id=agent,server=on,wait=off,path={}", socket.display())])
+        .args(["-device", "virtio-serial-pci"])
+        .args(["-device", "virtserialport,chardev=agent,name=sandboxed-testbed"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
         let mut supervisor = qemu.spawn().context("cannot run unshare")?;
         let stream = connect(&mut supervisor, &socket);
         let vm = |stream| Self { supervisor, agent: Mutex::new(BufReader::new(stream)) };

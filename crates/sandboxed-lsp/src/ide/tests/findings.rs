@@ -53,7 +53,7 @@ fn findings_say_what_the_command_line_says() {
             "unts" unknown-field unknown field `unts`
               help: did you mean `units`?
             "version" unknown-field unknown field `version`
-              help: known here: `enable`, `unit`, `unitPackage`, `packages`, `preset`, `units`, `sockets`, `filesystem`, `network`, `processes`, `ipc`, `privileges`, `syscalls`, `resources`, `secrets` or `accept`
+              help: known here: `enable`, `unit`, `unitPackage`, `packages`, `preset`, `units`, `sockets`, `filesystem`, `network`, `processes`, `ipc`, `privileges`, `syscalls`, `resources`, `secrets`, `verify` or `accept`
             "\"\"" wrong-value `` is not a reason in one line
             "{ prot = 80; }" missing-field the field `port` is missing
             "prot" unknown-field unknown field `prot`
