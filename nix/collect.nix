@@ -4,6 +4,7 @@
   config,
   lib,
   policyFields,
+  namePattern,
 }:
 enabled:
 let
@@ -75,8 +76,11 @@ let
   collect =
     name: sandbox:
     let
+      # The attribute's name is no option, so that no type looks at it; units, rules and files are called by it.
       presetName =
-        sandbox.preset or (if presets.has name then name else null);
+        lib.throwIf (builtins.match namePattern name == null)
+          "services.sandboxed.${lib.strings.escapeNixIdentifier name}: the name of a sandbox has to match ${namePattern}. Choose another, and say by its `unit' which service it is for."
+          sandbox.preset or (if presets.has name then name else null);
       preset =
         if presetName == null then
           null

@@ -20,7 +20,7 @@ let
 
   sandboxes = pkgs.callPackage ./sandboxes.nix { sandboxed = config.programs.sandboxed.package; } {
     target = import ./target.nix { inherit config lib pkgs; };
-    sandboxes = import ./collect.nix { inherit config lib policyFields; } enabled;
+    sandboxes = import ./collect.nix { inherit config lib policyFields; namePattern = read.fields.name.pattern; } enabled;
   };
 
   enabled = lib.filterAttrs (_: sandbox: sandbox.enable) config.services.sandboxed;

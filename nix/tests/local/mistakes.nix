@@ -15,6 +15,23 @@
     configuration.services.sandboxed.synapse.accept.no-write-exec = "JIT";
     says = [ "Did you mean `services.sandboxed.synapse.accept.no-write-execute'" ];
   };
+  wrong-name = {
+    configuration.services.sandboxed."a/b" = {
+      enable = true;
+      unit = "matrix-synapse.service";
+    };
+    says = [ "services.sandboxed.\"a/b\": the name of a sandbox has to match" ];
+  };
+  alias = {
+    configuration = {
+      systemd.services.matrix-synapse.aliases = [ "homeserver.service" ];
+      services.sandboxed.other = {
+        enable = true;
+        unit = "homeserver.service";
+      };
+    };
+    says = [ "this configuration has no unit `homeserver.service'" ];
+  };
   wrong-word = {
     configuration.services.sandboxed.synapse.network.mode = "open";
     says = [ "services.sandboxed.synapse.network.mode' is not of type `one of \"filtered\", \"private\", \"joined\", \"none\"'" ];
