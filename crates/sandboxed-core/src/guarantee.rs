@@ -24,6 +24,21 @@ pub struct Guarantee {
     pub field: &'static str,
 }
 
+/// Declares the guarantees of an area: `NAME = "id", "/field", "cannot …";` each.
+macro_rules! guarantees {
+    ($area:ident; $($(#[doc = $doc:literal])* $name:ident = $id:literal, $field:literal, $promise:literal;)+) => {
+        $(
+            $(#[doc = $doc])*
+            #[doc = concat!("The service ", $promise, ".")]
+            pub static $name: $crate::guarantee::Guarantee =
+                $crate::guarantee::Guarantee { id: $id, area: $crate::areas::AreaName::$area, promise: $promise, field: $field };
+        )+
+        /// The guarantees of this area, in the order in which they are planned and shown.
+        pub const GUARANTEES: &[&$crate::guarantee::Guarantee] = &[$(&$name),+];
+    };
+}
+pub(crate) use guarantees;
+
 /// A reference to a declared guarantee; it is written, read, ordered and compared by its id.
 #[derive(Clone, Copy)]
 pub struct GuaranteeId(pub &'static Guarantee);

@@ -6,9 +6,8 @@ use sandboxed_systemd::value::{AbsPath, Bind, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AreaName;
-use super::filesystem::{below, guarantees};
-use crate::guarantee::Guarantee;
+use super::filesystem::below;
+use crate::guarantee::guarantees;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
 

@@ -8,11 +8,9 @@ use sandboxed_systemd::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::AreaName;
-use super::filesystem::guarantees;
 use super::network::Mode;
 use crate::diagnostic::Kind;
-use crate::guarantee::Guarantee;
+use crate::guarantee::guarantees;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 
 /// Which privileges the service has. By default: none.

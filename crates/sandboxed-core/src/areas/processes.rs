@@ -6,10 +6,8 @@ use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AreaName;
-use super::filesystem::guarantees;
 use super::network::Mode;
-use crate::guarantee::Guarantee;
+use crate::guarantee::guarantees;
 use crate::planner::{Mechanism, Planner, guarantee};
 
 /// What the service sees of other processes.

@@ -6,10 +6,8 @@ use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AreaName;
-use super::filesystem::guarantees;
 use crate::diagnostic::Kind;
-use crate::guarantee::Guarantee;
+use crate::guarantee::guarantees;
 use crate::number::integer;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::policy::present;

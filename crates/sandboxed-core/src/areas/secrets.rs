@@ -8,11 +8,9 @@ use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AreaName;
-use super::filesystem::guarantees;
 use crate::diagnostic::Kind;
 use crate::document::escape;
-use crate::guarantee::Guarantee;
+use crate::guarantee::guarantees;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::scalar::{CredentialName, HostPath};
 

@@ -6,9 +6,7 @@ use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::AreaName;
-use super::filesystem::guarantees;
-use crate::guarantee::Guarantee;
+use crate::guarantee::guarantees;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::SystemCall;
 

@@ -25,9 +25,7 @@ pub use local::{HostAddresses, LocalEndpoint};
 pub use offer::{Listen, Peers, Protocol};
 pub use resolver::Resolver;
 
-use super::AreaName;
-use super::filesystem::guarantees;
-use crate::guarantee::Guarantee;
+use crate::guarantee::guarantees;
 use crate::planner::Planner;
 use crate::policy::{object, present};
 use crate::scalar::{Address, Endpoint, HostPath, InterfaceName, Prefix, UnitName};

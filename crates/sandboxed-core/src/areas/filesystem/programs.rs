@@ -1,0 +1,65 @@
+//! Where the machine's programs are, and what the service can execute.
+
+use std::collections::BTreeSet;
+
+use sandboxed_systemd::value::{AbsPath, PathSpec, Value};
+
+use super::paths::spec;
+use super::{Filesystem, PROGRAMS_FIXED, Root};
+use crate::planner::{Mechanism, Planner, guarantee};
+use crate::scalar::HostPath;
+use crate::target::{Distribution, Target};
+use crate::unit::Unit;
+
+/// Where distributions have their programs and libraries. Whatever a machine lacks is left out.
+pub(super) const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// Where NixOS has its programs, libraries and configuration.
+pub(super) const STORE: &str = "/nix/store";
+
+/// The paths of [`SYSTEM`].
+pub(super) fn system_paths() -> impl Iterator<Item = AbsPath> {
+    SYSTEM.iter().filter_map(|system| AbsPath::new(system).ok())
+}
+
+impl Filesystem {
+    pub(super) fn programs(&self, planner: &mut Planner<'_>) {
+        let system: Vec<PathSpec> = match planner.closure {
+            // One word for all of the closure: nothing else of the store is there, and every word is a pass over all mounts.
+            Some(closure) if self.root == Root::Host => closure.iter().filter_map(spec).collect(),
+            Some(_) => AbsPath::new(STORE).ok().map(PathSpec::new).into_iter().collect(),
+            None if planner.target.distribution == Distribution::Nixos => {
+                AbsPath::new(STORE).ok().map(PathSpec::new).into_iter().collect()
+            }
+            None => system_paths().map(|system| PathSpec::new(system).optional()).collect(),
+        };
+        let in_root = |spec: PathSpec| if self.root == Root::Own { spec.in_root() } else { spec };
+        let allowed =
+            system.into_iter().chain(self.executable.iter().filter_map(spec)).map(in_root).collect();
+        // What systemd mounts for the unit's own directories, and their /run, keeps `exec` unless it is named (systemd 257).
+        let own = planner.base.iter().flat_map(Unit::directories).collect::<BTreeSet<_>>();
+        let own = (!own.is_empty()).then(|| "/run".to_owned()).into_iter().chain(own);
+        let own = own.filter_map(|path| AbsPath::new(&path).ok()).map(|path| PathSpec::new(path).optional());
+        let denied = std::iter::once(PathSpec::new(AbsPath::root())).chain(own).map(in_root).collect();
+        guarantee(&PROGRAMS_FIXED)
+            .by(Mechanism::service("NoExecPaths", Value::Paths(denied))
+                .and("ExecPaths", Value::Paths(allowed)))
+            .except(self.executable.iter().map(|named| named.path().to_owned()))
+            .keep(planner);
+    }
+}
+
+/// What a service with a root of its own can see of the host's programs.
+pub(crate) fn visible<'a>(
+    filesystem: &'a Filesystem,
+    target: &Target,
+    closure: Option<&'a [HostPath]>,
+) -> Vec<&'a str> {
+    let system: Vec<&str> = match closure {
+        Some(closure) => closure.iter().map(HostPath::path).collect(),
+        None if target.distribution == Distribution::Nixos => vec!["/nix/store"],
+        None => SYSTEM.to_vec(),
+    };
+    let named = filesystem.named().map(|(_, named)| named.path()).collect::<Vec<_>>();
+    system.into_iter().chain(named).collect()
+}
