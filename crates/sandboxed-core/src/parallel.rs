@@ -1,4 +1,5 @@
-//! Work on many items at once, on all processors. The result does not depend on how many there are.
+//! Work on many items at once. The result does not depend on how many workers there are; how many there are to be is the
+//! caller's to say, since it depends on the machine.
 
 use std::num::NonZero;
 use std::thread;
@@ -6,16 +7,15 @@ use std::thread;
 /// Fewer items than this are not worth a thread, which costs about as much as planning one policy.
 const FEW: usize = 16;
 
-/// What `work` makes of each item, in the order of the items.
-pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let workers = if items.len() < FEW { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
-    if workers == 1 {
+/// What `work` makes of each item, in the order of the items, by so many threads at the most.
+pub fn map<T: Sync, R: Send>(workers: NonZero<usize>, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if workers == NonZero::<usize>::MIN || items.len() < FEW {
         return items.iter().map(work).collect();
     }
     let part = |items: &[T]| items.iter().map(&work).collect::<Vec<R>>();
     thread::scope(|scope| {
         let parts: Vec<_> = items
-            .chunks(items.len().div_ceil(workers))
+            .chunks(items.len().div_ceil(workers.get()))
             .map(|items| scope.spawn(move || part(items)))
             .collect();
         // A panic in a worker goes on here: there is no result without its part.
@@ -34,7 +34,10 @@ mod tests {
     fn the_order_is_the_items() {
         for count in [0, 1, FEW - 1, FEW, 1000] {
             let items: Vec<usize> = (0..count).collect();
-            assert_eq!(map(&items, |item| item * 2), items.iter().map(|item| item * 2).collect::<Vec<_>>());
+            let twice: Vec<_> = items.iter().map(|item| item * 2).collect();
+            for workers in [1, 3].map(|workers| NonZero::new(workers).unwrap()) {
+                assert_eq!(map(workers, &items, |item| item * 2), twice);
+            }
         }
     }
 }

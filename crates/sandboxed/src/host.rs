@@ -1,5 +1,6 @@
 //! The machine that we run on, as a target.
 
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
 
@@ -64,6 +65,11 @@ fn netfilter(target: &mut Target) -> Netfilter {
         }
     }
     if both { Netfilter::Iptables } else { Netfilter::None }
+}
+
+/// How many threads can work at once here.
+pub(crate) fn processors() -> NonZero<usize> {
+    std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
 /// Where a program is, among the folders that units can rely on.

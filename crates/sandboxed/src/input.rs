@@ -43,7 +43,8 @@ pub(crate) fn plans(policies: &Policies, surroundings: &Surroundings) -> Result<
     let mut plans = Vec::new();
     let mut worst = None;
     let sources = sources(policies)?;
-    let outcomes = parallel::map(&sources, |source| outcome(source, &target, surroundings));
+    let outcomes =
+        parallel::map(host::processors(), &sources, |source| outcome(source, &target, surroundings));
     for (source, outcome) in sources.iter().zip(outcomes) {
         match shown(source, outcome?) {
             Ok(plan) => plans.push(plan),

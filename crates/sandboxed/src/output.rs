@@ -9,6 +9,8 @@ use sandboxed_core::emit::Artifacts;
 use sandboxed_core::parallel;
 use tempfile::TempPath;
 
+use crate::host;
+
 /// Writes a folder with all files in it. A folder that is not there yet appears with everything in it, or not at all;
 /// into one that is there, files are written as [`install`] does, but without waiting for the disk.
 ///
@@ -25,7 +27,9 @@ pub(crate) fn write_all(folder: &Path, files: &Artifacts) -> Result<()> {
     std::fs::set_permissions(whole.path(), std::fs::Permissions::from_mode(0o755)).with_context(context)?;
     make_folders(whole.path(), files)?;
     let files: Vec<_> = files.iter().collect();
-    let written = parallel::map(&files, |(name, text)| std::fs::write(whole.path().join(name), text));
+    let written = parallel::map(host::processors(), &files, |(name, text)| {
+        std::fs::write(whole.path().join(name), text)
+    });
     written.into_iter().collect::<std::io::Result<()>>().with_context(context)?;
     std::fs::rename(whole.path(), folder).with_context(|| format!("cannot make {}", folder.display()))?;
     // Nothing is left under that name for it to take away.
@@ -46,7 +50,7 @@ pub(crate) fn install(folder: &Path, files: &Artifacts) -> Result<()> {
 fn replace(folder: &Path, files: &Artifacts, durable: bool) -> Result<()> {
     make_folders(folder, files)?;
     let files: Vec<_> = files.iter().collect();
-    let ready = parallel::map(&files, |(name, text)| {
+    let ready = parallel::map(host::processors(), &files, |(name, text)| {
         let path = folder.join(name);
         Ok((prepare(&path, text, durable)?, path))
     });

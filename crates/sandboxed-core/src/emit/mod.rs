@@ -10,6 +10,7 @@ mod unit;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::thread;
 
 use sandboxed_systemd::unit::WriteError;
@@ -57,15 +58,23 @@ pub enum EmitError {
     },
 }
 
-/// The files of all sandboxes of a machine.
+/// The files of the sandboxes of a machine, where there are a few; see [`artifacts_of_many`].
+///
+/// # Errors
+/// As [`artifacts_of_many`].
+pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
+    artifacts_of_many(plans, NonZero::<usize>::MIN)
+}
+
+/// The files of all sandboxes of a machine, made by so many threads at the most, and one for `plan.json`.
 ///
 /// # Errors
 /// If something cannot be written for systemd or netfilter, or if two sandboxes share a name or a unit.
-pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
+pub fn artifacts_of_many(plans: &[Plan], workers: NonZero<usize>) -> Result<Artifacts, EmitError> {
     distinct(plans)?;
     let (report, parts) = thread::scope(|scope| {
         let report = scope.spawn(|| Report::new(plans).to_text());
-        let parts = parallel::map(plans, sandbox);
+        let parts = parallel::map(workers, plans, sandbox);
         (report.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), parts)
     });
     let parts = parts.into_iter().collect::<Result<Vec<_>, _>>()?;

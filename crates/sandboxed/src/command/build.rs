@@ -8,7 +8,7 @@ use clap::Args;
 use sandboxed_core::emit;
 
 use crate::cli::{Policies, Surroundings};
-use crate::{input, output, show};
+use crate::{host, input, output, show};
 
 /// Compute the drop-ins, slices, helper units and rules for policies.
 ///
@@ -33,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Ok(plans) => plans,
         Err(code) => return Ok(code),
     };
-    let files = emit::artifacts(&plans)?;
+    let files = emit::artifacts_of_many(&plans, host::processors())?;
     output::write_all(&options.out, &files)
         .with_context(|| format!("nothing usable was written to {}", options.out.display()))?;
     if !options.quiet {
