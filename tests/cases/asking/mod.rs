@@ -10,6 +10,9 @@ use sandboxed_testbed::{Machine, Suite, Tree};
 pub(crate) const CASES: &[Case] = &[
     Case::new("asking::precedence_is_taken_back", precedence_is_taken_back),
     Case::new("asking::secrets_are_those_of_the_policy", secrets_are_those_of_the_policy),
+    Case::new("asking::a_line_of_output_is_no_message", a_line_of_output_is_no_message),
+    Case::new("asking::what_all_have_together_is_left_to_them", what_all_have_together_is_left_to_them),
+    Case::new("asking::output_goes_where_the_policy_says", output_goes_where_the_policy_says),
     Case::new("asking::a_failure_does_not_end_the_machine", a_failure_does_not_end_the_machine),
     Case::new("asking::a_lost_unit_does_not_stop_the_others", a_lost_unit_does_not_stop_the_others),
 ];
@@ -67,6 +70,57 @@ fn secrets_are_those_of_the_policy(suite: Suite) -> Result<()> {
     machine.write("/root/asking.json", 0o644, named.as_bytes())?;
     sandbox::apply(&machine, &["/root/asking.json"])?;
     machine.check(["systemctl", "start", "asking.service"])?;
+    Ok(())
+}
+
+/// `<0>` before a line makes it a message to every terminal, sd-daemon(3).
+fn a_line_of_output_is_no_message(suite: Suite) -> Result<()> {
+    let machine =
+        prepared(suite, "[Service]\nType=oneshot\nUser=games\nExecStart=/bin/echo '<0>to every terminal'\n")?;
+    let priority = || {
+        machine.check(["systemctl", "start", "asking.service"])?;
+        machine.script(
+            "journalctl --sync && journalctl --quiet --output=json --output-fields=PRIORITY,MESSAGE _COMM=echo --lines=1",
+        )
+    };
+    let before = priority()?;
+    ensure!(before.contains(r#""PRIORITY":"0""#), "without a sandbox: {before}");
+    sandbox::apply(&machine, &["/root/asking.json"])?;
+    let after = priority()?;
+    ensure!(after.contains(r#""PRIORITY":"6""#) && after.contains("<0>"), "in its sandbox: {after}");
+    Ok(())
+}
+
+/// Asynchronous reads and writes count against one limit of the whole machine, io_setup(2).
+fn what_all_have_together_is_left_to_them(suite: Suite) -> Result<()> {
+    let machine = prepared(
+        suite,
+        "[Service]\nType=oneshot\nUser=games\nExecStart=/usr/bin/python3 /usr/local/lib/aio.py\n",
+    )?;
+    machine.write("/usr/local/lib/aio.py", 0o644, include_bytes!("aio.py"))?;
+    machine.check(["systemctl", "start", "asking.service"])?;
+    let policy = String::from_utf8_lossy(POLICY)
+        .replace("] }", r#"], "filesystem": { "readable": ["/usr/local/lib"] } }"#);
+    machine.write("/root/asking.json", 0o644, policy.as_bytes())?;
+    sandbox::apply(&machine, &["/root/asking.json"])?;
+    let outcome = machine.run(["systemctl", "start", "asking.service"])?;
+    ensure!(!outcome.success(), "it has taken from what all have together");
+    let status =
+        machine.check(["systemctl", "show", "--value", "--property=ExecMainStatus", "asking.service"])?;
+    ensure!(status.trim() == "101", "not EPERM: {status}");
+    Ok(())
+}
+
+/// systemd opens files for standard output as root, wherever they are.
+fn output_goes_where_the_policy_says(suite: Suite) -> Result<()> {
+    let machine = prepared(
+        suite,
+        "[Service]\nType=oneshot\nUser=games\nStandardOutput=truncate:/etc/of-root\nExecStart=/bin/echo mine\n",
+    )?;
+    machine.check(["systemctl", "start", "asking.service"])?;
+    ensure!(machine.check(["cat", "/etc/of-root"])?.trim() == "mine", "without a sandbox it is not written");
+    let refused = machine.run(["sandboxed", "apply", "/root/asking.json"])?;
+    ensure!(!refused.success() && refused.stderr.contains("StandardOutput="), "{}", refused.stderr);
     Ok(())
 }
 

@@ -49,10 +49,8 @@ fn reaches_others_and_not_the_machine(suite: Suite) -> Result<()> {
     let ends = world::addresses(&machine, "sb-served")?.join(" 5555,tcp ");
     let other = world::addresses_inside(&machine, "other")?.join(" 8009,tcp ");
     let hostile = format!("{HOSTILE},tcp {ends} 5555,tcp {other} 8009,bound eth0 198.51.100.1 5555");
-    let succeeded: Vec<_> = attempts(&machine, "127.0.0.1 8008", &hostile)?
-        .into_iter()
-        .filter(|(_, error)| error.is_none())
-        .collect();
+    let tried = attempts(&machine, "127.0.0.1 8008", &hostile)?;
+    let succeeded = world::open(&tried);
     ensure!(
         succeeded.is_empty(),
         "from the sandbox these succeed: {succeeded:#?}\n{}",
@@ -113,8 +111,7 @@ fn keeps_to_its_policy(suite: Suite) -> Result<()> {
         "127.0.0.1 8008",
         "tcp 198.51.100.2 5555,tcp 2001:db8:113::7 5555,tcp 172.30.0.2 5555,tcp 203.0.113.7 5555,udp 198.51.100.2 5555,tcp 172.30.0.1 5555",
     )?;
-    let open: Vec<_> =
-        tried.iter().filter(|(_, error)| error.is_none()).map(|(name, _)| name.as_str()).collect();
+    let open = world::open(&tried);
     ensure!(
         open == ["tcp 198.51.100.2 5555", "tcp 2001:db8:113::7 5555", "tcp 172.30.0.2 5555"],
         "{tried:#?}\n{}",
@@ -246,11 +243,8 @@ fn holds_against_firewalls(suite: Suite) -> Result<()> {
         "iptables -F; iptables -t nat -F",
     ] {
         machine.script(flush)?;
-        let succeeded: Vec<_> =
-            attempts(&machine, "127.0.0.1 8008", "tcp 198.51.100.1 5555,tcp 172.30.0.2 5555")?
-                .into_iter()
-                .filter(|(_, error)| error.is_none())
-                .collect();
+        let tried = attempts(&machine, "127.0.0.1 8008", "tcp 198.51.100.1 5555,tcp 172.30.0.2 5555")?;
+        let succeeded = world::open(&tried);
         ensure!(succeeded.is_empty(), "after `{flush}`: {succeeded:#?}");
         let needed = attempts(&machine, "127.0.0.1 8008", "tcp 203.0.113.7 5555")?;
         ensure!(needed.iter().all(|(_, error)| error.is_none()), "after `{flush}`: {needed:#?}");
@@ -307,8 +301,7 @@ fn joined(suite: Suite) -> Result<()> {
         "198.51.100.2 8008",
         "tcp 203.0.113.7 5555,tcp 127.0.0.1 5555,abstract victim-5556",
     )?;
-    let open: Vec<_> =
-        reached.iter().filter(|(_, error)| error.is_none()).map(|(name, _)| name.as_str()).collect();
+    let open = world::open(&reached);
     ensure!(open == ["tcp 203.0.113.7 5555"], "{reached:#?}");
     machine.check(["systemctl", "stop", "lan.service"])?;
     ensure!(!machine.run(["systemctl", "is-active", "served.service"])?.success(), "it outlives its network");

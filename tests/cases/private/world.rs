@@ -140,6 +140,11 @@ pub(crate) fn attempts(machine: &Machine, to: &str, words: &str) -> Result<Vec<(
     Ok(answer.attempts.into_iter().map(|(name, error)| (name, error.as_str().map(str::to_owned))).collect())
 }
 
+/// The attempts that nothing stood in the way of.
+pub(crate) fn open(attempts: &[(String, Option<String>)]) -> Vec<&str> {
+    attempts.iter().filter(|(_, error)| error.is_none()).map(|(name, _)| name.as_str()).collect()
+}
+
 /// Whether the victim at an address answers a peer.
 pub(crate) fn victim_answers(machine: &Machine, from: &str, address: &str) -> Result<bool> {
     let connect = format!("import socket; assert socket.create_connection(('{address}', 5555), 2).recv(9)");
