@@ -2,6 +2,7 @@
 # can influence is loaded into them, and nothing has to be visible to it for their sake; taken from `pkgsStatic`.
 { lib, rustPlatform }:
 let
+  source = import ./source.nix { inherit lib; };
   programs = [
     "sandboxed-launch"
     "sandboxed-probe"
@@ -9,19 +10,14 @@ let
 in
 rustPlatform.buildRustPackage {
   pname = "sandboxed-inside";
-  inherit (import ./source.nix { inherit lib; }) version src cargoLock;
+  inherit (source) version src cargoLock;
 
   cargoBuildFlags = lib.concatMap (program: [ "-p" program ]) programs;
   # Their tests are run with those of the command line.
   doCheck = false;
 
-  meta = {
+  meta = source.meta // {
     description = "Init and probe of a sandboxed service";
-    license = with lib.licenses; [
-      mit
-      asl20
-    ];
     mainProgram = "sandboxed-launch";
-    platforms = lib.platforms.linux;
   };
 }

@@ -7,11 +7,12 @@
   pkgsStatic,
 }:
 let
+  source = import ./source.nix { inherit lib; };
   inside = pkgsStatic.callPackage ./inside.nix { };
 in
 rustPlatform.buildRustPackage {
   pname = "sandboxed";
-  inherit (import ./source.nix { inherit lib; }) version src cargoLock;
+  inherit (source) version src cargoLock;
 
   # The workspace's chores and its tests on booted machines are no part of the package.
   cargoBuildFlags = [ "-p" "sandboxed" ];
@@ -33,13 +34,8 @@ rustPlatform.buildRustPackage {
   # What a sandboxed service sees of this package.
   passthru = { inherit inside; };
 
-  meta = {
+  meta = source.meta // {
     description = "Run a service you only half trust as an ordinary systemd unit, kept apart from the machine";
-    license = with lib.licenses; [
-      mit
-      asl20
-    ];
     mainProgram = "sandboxed";
-    platforms = lib.platforms.linux;
   };
 }

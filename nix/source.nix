@@ -16,4 +16,11 @@
     ];
   };
   cargoLock.lockFile = ../Cargo.lock;
+  meta = {
+    license = with lib.licenses; [
+      mit
+      asl20
+    ];
+    platforms = lib.platforms.linux;
+  };
 }

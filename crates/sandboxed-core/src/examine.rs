@@ -160,6 +160,12 @@ fn streams(planner: &Planner<'_>, unit: &Unit) -> Vec<(&'static str, String)> {
         .collect()
 }
 
+/// The unit asks for something that it does not get, unless the policy names it in an area.
+fn wants(unit: &Unit, field: &str, wants: String, area: &str) -> Finding {
+    let help = format!("if the service needs it, name it in `{area}`");
+    Finding::new(Kind::UnitWants { unit: unit.name.as_str().to_owned(), wants, help }, field)
+}
+
 /// Credentials that the unit asks for and the policy does not name: files of the machine.
 fn credentials(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
     let secrets = &planner.policy.secrets;
@@ -171,12 +177,12 @@ fn credentials(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
         for item in unit.list(directive) {
             let name = item.split(':').next().unwrap_or_default();
             if !named(name) {
-                let kind = Kind::UnitWants {
-                    unit: unit.name.as_str().to_owned(),
-                    wants: format!("the credential `{name}` ({directive}=)"),
-                    help: "if the service needs it, name it in `secrets`".to_owned(),
-                };
-                findings.push(Finding::new(kind, field));
+                findings.push(wants(
+                    unit,
+                    field,
+                    format!("the credential `{name}` ({directive}=)"),
+                    "secrets",
+                ));
             }
         }
     }
@@ -204,12 +210,7 @@ fn asked(planner: &mut Planner<'_>, unit: &Unit, field: &str) {
             let known = named.iter().any(|named| below(path, named))
                 || directories.iter().any(|own| below(path, own));
             if !known && path.starts_with('/') {
-                let kind = Kind::UnitWants {
-                    unit: unit.name.as_str().to_owned(),
-                    wants: format!("{path} ({directive}=)"),
-                    help: "if the service needs it, name it in `filesystem`".to_owned(),
-                };
-                findings.push(Finding::new(kind, field));
+                findings.push(wants(unit, field, format!("{path} ({directive}=)"), "filesystem"));
             }
         }
     }

@@ -18,22 +18,7 @@ use crate::{
 
 /// Names within the table.
 pub mod names {
-    use crate::name::Ident;
-
-    macro_rules! names {
-        ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {$(
-            $(#[$doc])*
-            pub fn $name() -> Ident {
-                Ident::literal($text)
-            }
-        )*
-
-            #[cfg(test)]
-            pub(crate) const ALL: &[&str] = &[$($text),*];
-        };
-    }
-
-    names! {
+    crate::name::names! {
         /// The table.
         table = "sandboxed";
         /// The map from a service's slice to the chain for what it sends.
@@ -305,16 +290,4 @@ pub fn refill<'a>(services: impl IntoIterator<Item = &'a Service>) -> Script {
         script.push(Command::AddVerdicts(map, elements));
     }
     script
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_within_the_table_are_legal() {
-        for name in names::ALL {
-            Ident::new(name).unwrap();
-        }
-    }
 }

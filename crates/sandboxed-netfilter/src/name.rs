@@ -44,6 +44,29 @@ pub enum NameError {
     },
 }
 
+/// Declares the names within a table, each a function with its documentation, and tests that all of them are legal.
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        $(
+            $(#[$doc])*
+            pub fn $name() -> $crate::name::Ident {
+                $crate::name::Ident::literal($text)
+            }
+        )*
+
+        #[cfg(test)]
+        mod tests {
+            #[test]
+            fn the_names_within_the_table_are_legal() {
+                for name in [$($text),*] {
+                    $crate::name::Ident::new(name).unwrap();
+                }
+            }
+        }
+    };
+}
+pub(crate) use names;
+
 /// Checks length and characters, the part that all names have in common.
 fn check(what: &'static str, name: &str, limit: usize, allowed: fn(char) -> bool) -> Result<(), NameError> {
     // An error message must stay readable even if somebody passes a megabyte.

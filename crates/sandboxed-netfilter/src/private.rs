@@ -27,22 +27,7 @@ use crate::{
 
 /// Names within the table.
 pub mod names {
-    use crate::name::Ident;
-
-    macro_rules! names {
-        ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {$(
-            $(#[$doc])*
-            pub fn $name() -> Ident {
-                Ident::literal($text)
-            }
-        )*
-
-            #[cfg(test)]
-            pub(crate) const ALL: &[&str] = &[$($text),*];
-        };
-    }
-
-    names! {
+    crate::name::names! {
         /// The table.
         table = "sandboxed_private";
         /// The table for when the other is gone.
@@ -339,17 +324,5 @@ fn single(address: IpAddr) -> Value {
     match address {
         IpAddr::V4(address) => Value::Addresses4(address, address),
         IpAddr::V6(address) => Value::Addresses6(address, address),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_within_the_table_are_legal() {
-        for name in names::ALL {
-            Ident::new(name).unwrap();
-        }
     }
 }

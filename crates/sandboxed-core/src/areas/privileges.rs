@@ -267,7 +267,7 @@ impl Privileges {
             planner.base.iter().flat_map(crate::unit::Unit::privileged_commands).collect();
         let named = outside.join(", ");
         let mechanism = match self.privileged_commands {
-            _ if planner.base.is_empty() => Mechanism::named("not examined")
+            _ if planner.base.is_empty() => Mechanism::named("nothing")
                 .leaves_open("the unit was not read: commands with `+` or `!` in front would run outside of the sandbox"),
             _ if outside.is_empty() => Mechanism::named("the unit has no such command"),
             PrivilegedCommands::Refuse => Mechanism::named("none").unless(Some(format!(

@@ -7,7 +7,7 @@ use sandboxed_netfilter::value::Protocol as Transport;
 
 use super::outgoing::{Direction, as_remote};
 use super::{Asked, FilterError, Uplinks, exceptions, loopback, names_of, offered};
-use crate::areas::network::{Listen, Peers, Protocol};
+use crate::areas::network::{Listen, Network, Peers, Protocol};
 
 /// The rules for what reaches the service. TCP segments that open no connection have been accepted before.
 pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
@@ -23,19 +23,7 @@ pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
                     .comment("offered to this machine"),
             );
         }
-        let anywhere = offered(asked.network, protocol, |from| from == Peers::Anywhere);
-        if !anywhere.is_empty() {
-            rules.push(
-                Rule::accept()
-                    .when(Match::protocol(transport))
-                    .when(Match::is(Field::DestinationPort, anywhere)?)
-                    .comment("offered to everybody"),
-            );
-        }
-        let named = asked.network.listen.iter().filter(|l| l.protocol == protocol && l.from == Peers::Named);
-        for listen in named {
-            rules.extend(to_named(listen, transport)?);
-        }
+        rules.extend(to_others(asked.network, protocol, transport)?);
         let partly = offered(asked.network, protocol, |from| from != Peers::Anywhere);
         if asked.scope.offer && protocol == Protocol::Udp && !partly.is_empty() {
             rules.push(
@@ -94,8 +82,30 @@ fn learning(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     Ok(rules)
 }
 
+/// Offers to everybody, and to some of the other machines.
+pub(super) fn to_others(
+    network: &Network,
+    protocol: Protocol,
+    transport: Transport,
+) -> Result<Vec<Rule>, FilterError> {
+    let mut rules = Vec::new();
+    let anywhere = offered(network, protocol, |from| from == Peers::Anywhere);
+    if !anywhere.is_empty() {
+        rules.push(
+            Rule::accept()
+                .when(Match::protocol(transport))
+                .when(Match::is(Field::DestinationPort, anywhere)?)
+                .comment("offered to everybody"),
+        );
+    }
+    for listen in network.listen.iter().filter(|l| l.protocol == protocol && l.from == Peers::Named) {
+        rules.extend(to_named(listen, transport)?);
+    }
+    Ok(rules)
+}
+
 /// A port that is offered to some other machines.
-pub(super) fn to_named(listen: &Listen, transport: Transport) -> Result<Vec<Rule>, FilterError> {
+fn to_named(listen: &Listen, transport: Transport) -> Result<Vec<Rule>, FilterError> {
     let way = if listen.interfaces.is_empty() {
         Match::is_not(Field::InInterface, [loopback()?])?
     } else {

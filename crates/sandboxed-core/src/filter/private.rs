@@ -7,9 +7,9 @@ use sandboxed_netfilter::private::{Chains, names};
 use sandboxed_netfilter::rule::Rule;
 use sandboxed_netfilter::value::Protocol as Transport;
 
-use super::incoming::to_named;
-use super::{Asked, FilterError, egress, names_of, offered};
-use crate::areas::network::{Peers, Protocol};
+use super::incoming::to_others;
+use super::{Asked, FilterError, egress, names_of};
+use crate::areas::network::Protocol;
 
 /// The chains of a service.
 ///
@@ -41,19 +41,7 @@ fn by(asked: &Asked<'_>) -> Result<Rule, FilterError> {
 fn arriving(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     let mut rules = Vec::new();
     for (protocol, transport) in [(Protocol::Tcp, Transport::Tcp), (Protocol::Udp, Transport::Udp)] {
-        let anywhere = offered(asked.network, protocol, |from| from == Peers::Anywhere);
-        if !anywhere.is_empty() {
-            rules.push(
-                Rule::accept()
-                    .when(Match::protocol(transport))
-                    .when(Match::is(Field::DestinationPort, anywhere)?)
-                    .comment("offered to everybody"),
-            );
-        }
-        for listen in asked.network.listen.iter().filter(|l| l.protocol == protocol && l.from == Peers::Named)
-        {
-            rules.extend(to_named(listen, transport)?);
-        }
+        rules.extend(to_others(asked.network, protocol, transport)?);
     }
     Ok(rules)
 }
