@@ -12,6 +12,7 @@ mod hostile;
 mod launcher;
 mod lifecycle;
 mod nixos;
+mod owner;
 mod private;
 mod probe;
 mod synapse;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             launcher::CASES,
             lifecycle::CASES,
             nixos::CASES,
+            owner::CASES,
             private::CASES,
             probe::CASES,
             synapse::CASES,

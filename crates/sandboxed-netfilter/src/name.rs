@@ -202,13 +202,6 @@ impl Interface {
     }
 }
 
-impl Interface {
-    /// For the names in this crate's own source, which nft takes in a test.
-    pub(crate) fn literal(name: &'static str) -> Self {
-        Self(name.to_owned())
-    }
-}
-
 impl fmt::Display for Interface {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0)

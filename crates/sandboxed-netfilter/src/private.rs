@@ -7,22 +7,20 @@
 //! - What is for the machine itself is refused, whichever of its addresses it is for.
 //! - What is for others is passed on by the uplinks alone, with the machine's address in the place of the service's.
 //! - What comes from elsewhere reaches the service as answers, or on the ports that it offers.
-//! - While the owner of the table ends, and before the services end with it, another table that has no owner keeps closed what
-//!   must be closed ([`spare`]).
 //! - The kernel passes on what comes by an interface only if the interface says so, and answers come by the uplinks. Where
 //!   that was switched on for this table's sake, nothing but what concerns the services is passed on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    expression::{Among, Field, Match},
+    expression::{Field, Match},
     filter::{names::refuse as refuse_chain, refusal, refuse},
     name::{Ident, Interface, NameError},
     rule::{Action, Rule, Verdict},
     script::{Command, Script},
-    set::{Elements, Set, Translations, VerdictMap},
+    set::{Set, Translations, VerdictMap},
     table::{Chain, Hook, Ownership, Table},
-    value::{Direction, Family, Protocol, Type, Value},
+    value::{Family, Protocol, Type, Value},
 };
 
 /// Names within the table.
@@ -30,8 +28,6 @@ pub mod names {
     crate::name::names! {
         /// The table.
         table = "sandboxed_private";
-        /// The table for when the other is gone.
-        spare = "sandboxed_spare";
         /// The map from a service's interface to the chain for what the service sends to others.
         leaving = "leaving";
         /// The map from a service's interface to the chain for what others send to it.
@@ -115,52 +111,11 @@ pub fn table(ownership: Ownership) -> Table {
         .with_chain(Chain::translating(names::postrouting(), Hook::Postrouting, postrouting))
 }
 
-/// What every service's interface begins its name with.
-fn cables() -> Match {
-    let prefix = Value::InterfacePrefix(Interface::literal(PREFIX));
-    Match::is_one(Field::InInterface, prefix)
-}
-
-/// What the name of every service's interface begins with.
-pub const PREFIX: &str = "sb-";
-
-/// A table that closes, for all interfaces of services, what is closed to every service; without an owner it stays when the
-/// owner of the other table ends. A flush of the ruleset takes it away, and leaves the other.
-pub fn spare() -> Table {
-    let to_cables = || Match::Lookup {
-        fields: vec![Field::OutInterface],
-        not: true,
-        among: Among::Values(Elements::single(Value::InterfacePrefix(Interface::literal(PREFIX)))),
-    };
-    let no_router = |family, opened| {
-        Rule::drop()
-            .when(Match::family(family))
-            .when(Match::in_set(&[Field::InInterface], &opened))
-            .when(to_cables())
-    };
-    let opening = Match::is_one(Field::Direction, Direction::Original.into());
-    let forward = vec![
-        Rule::drop()
-            .when(cables())
-            .when(opening)
-            .when(Match::not_in_set(&[Field::OutInterface], &names::uplinks())),
-        no_router(Family::V4, names::opened4()),
-        no_router(Family::V6, names::opened6()),
-    ];
-    [names::uplinks(), names::opened4(), names::opened6()]
-        .into_iter()
-        .fold(Table::new(names::spare()), |table, set| table.with_set(Set::empty(set, &[Type::Interface])))
-        .with_chain(Chain::at(names::input(), Hook::Input, vec![Rule::drop().when(cables())]))
-        .with_chain(Chain::at(names::forward(), Hook::Forward, forward))
-}
-
 /// Interfaces of the machine as they are now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Interfaces {
     /// Those that lead to other machines.
     pub uplinks: Vec<Interface>,
-    /// Those that some service may send by beside.
-    pub further: Vec<Interface>,
     /// Those that pass IPv4 packets on for the services' sake alone.
     pub opened4: Vec<Interface>,
     /// The same for IPv6.
@@ -168,28 +123,19 @@ pub struct Interfaces {
 }
 
 impl Interfaces {
-    /// Makes a loaded table know these, and no others, and loads the spare one.
-    pub fn script(&self) -> String {
-        let mut spare = Script::ensure(&spare());
-        let open = self.uplinks.iter().chain(&self.further).cloned().collect();
-        spare.commands.extend(Self { uplinks: open, ..self.clone() }.commands());
+    /// Makes a loaded table know these, and no others.
+    pub fn script(&self) -> Script {
         let mut script = Script::new(names::table());
-        script.commands.extend(self.commands());
-        format!("{script}{spare}")
-    }
-
-    fn commands(&self) -> Vec<Command> {
-        let mut commands = Vec::new();
         for (set, interfaces) in [
             (names::uplinks(), &self.uplinks),
             (names::opened4(), &self.opened4),
             (names::opened6(), &self.opened6),
         ] {
-            commands.push(Command::FlushSet(set.clone()));
+            script.push(Command::FlushSet(set.clone()));
             let keys = interfaces.iter().map(|interface| vec![Value::Interface(interface.clone())]);
-            commands.push(Command::AddElements(set, keys.collect()));
+            script.push(Command::AddElements(set, keys.collect()));
         }
-        commands
+        script
     }
 }
 

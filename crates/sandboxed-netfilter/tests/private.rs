@@ -42,19 +42,17 @@ fn member() -> Member {
 fn the_table_and_a_service_that_comes_and_goes() {
     let table = private::table(Ownership::Shared);
     table.check().unwrap();
-    private::spare().check().unwrap();
     assert!(table.needs_conntrack());
     let changes = [
         chains().script().to_string(),
         member().add().unwrap().to_string(),
         Interfaces {
             uplinks: vec![interface("eth0"), interface("wlan0")],
-            further: vec![interface("wg0")],
             opened4: vec![interface("eth0")],
             opened6: Vec::new(),
         }
-        .script(),
-        Script::delete(&private::names::spare()).to_string(),
+        .script()
+        .to_string(),
         member().remove().unwrap().to_string(),
     ];
     let changes = changes.join("\n");

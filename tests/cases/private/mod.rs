@@ -2,9 +2,6 @@
 
 pub(crate) mod world;
 
-use std::thread::sleep;
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
@@ -17,7 +14,6 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("private::keeps_to_its_policy", keeps_to_its_policy),
     Case::new("private::makes_no_router", makes_no_router),
     Case::new("private::lives_and_dies_with_its_network", lives_and_dies_with_its_network),
-    Case::new("private::nothing_gets_through_meanwhile", nothing_gets_through_meanwhile),
     Case::new("private::holds_against_firewalls", holds_against_firewalls),
     Case::new("private::remove_leaves_no_trace", remove_leaves_no_trace),
     Case::new("joined::is_where_it_is_told", joined),
@@ -192,45 +188,6 @@ fn lives_and_dies_with_its_network(suite: Suite) -> Result<()> {
         .with_context(|| world::state(&machine).unwrap_or_default())?;
     let closed = "cat /proc/sys/net/ipv4/conf/lan0/forwarding /proc/sys/net/ipv6/conf/lan0/force_forwarding";
     ensure!(machine.script(closed)? == "0\n0\n", "packets are still passed on");
-    Ok(())
-}
-
-/// A service that does not mind being stopped, and tries all the time, gets no connection through while the rules go.
-fn nothing_gets_through_meanwhile(suite: Suite) -> Result<()> {
-    let machine = prepared(suite)?;
-    let stubborn = "[Service]\nEnvironment=STUBBORN=1\nTimeoutStopSec=8\n";
-    machine.write("/etc/systemd/system/served.service.d/stubborn.conf", 0o644, stubborn.as_bytes())?;
-    machine.check(["systemctl", "daemon-reload"])?;
-    world::apply(&machine)?;
-    for kill in ["--kill-who=main", "--kill-who=all"] {
-        for address in ["198.51.100.1", "2001:db8:100::1", "172.30.0.2"] {
-            world::ask_and_leave(&machine, "127.0.0.1 8008", &format!("persist {address} 5555"))?;
-        }
-        let tries = |since: &str| -> Result<usize> {
-            let journal =
-                ["journalctl", "--no-pager", "--output=cat", "--unit=served.service", "--since", since];
-            Ok(machine.check(journal)?.matches("still trying").count())
-        };
-        world::until("it tries", || Ok(tries("-1min")? > 0))?;
-        let now = machine.check(["date", "+%Y-%m-%d %H:%M:%S.%6N"])?;
-        machine.check(["systemctl", "kill", "--signal=KILL", kill, "sandboxed-network.service"])?;
-        sleep(Duration::from_secs(2));
-        ensure!(tries(now.trim())? > 0, "it did not try any more, so this shows nothing");
-        world::until("the service has ended", || {
-            Ok(machine.run(["systemctl", "is-active", "served.service"])?.stdout.trim() == "failed")
-        })?;
-        for victim in ["victim", "victim-box"] {
-            let journal = machine.journal(&format!("{victim}.service"))?;
-            ensure!(journal.contains("called by"), "{victim} does not say who calls");
-            let calls: Vec<_> =
-                journal.lines().filter(|line| line.contains("198.1") || line.contains(" fd")).collect();
-            let calls: Vec<_> = calls.into_iter().filter(|line| !line.contains("198.51.100.")).collect();
-            ensure!(calls.is_empty(), "{kill}: {victim} was called: {calls:#?}");
-        }
-        machine.script("systemctl reset-failed; systemctl start served.service other.service")?;
-        let needed = attempts(&machine, "127.0.0.1 8008", "tcp 203.0.113.7 5555")?;
-        ensure!(needed.iter().all(|(_, error)| error.is_none()), "afterwards: {needed:#?}");
-    }
     Ok(())
 }
 

@@ -71,14 +71,17 @@ def take(port):
 def persist(host, port):
     """Tries without an end, and says so now and then."""
     tries = 0
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
         tries += 1
-        try:
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as client:
-                client.settimeout(0.05)
-                client.connect((host, int(port)))
-        except OSError:
-            pass
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind) as client:
+                    client.settimeout(0.05)
+                    client.connect((host, int(port)))
+                    client.send(b"hello\n")
+            except OSError:
+                pass
         if tries % 10 == 0:
             print("still trying", host, flush=True)
 

@@ -17,6 +17,7 @@ def serve(server):
 def answer(server):
     while True:
         _, address = server.recvfrom(100)
+        print("called by", address[0], flush=True)
         server.sendto(b"here\n", address)
 
 

@@ -50,11 +50,11 @@ pub(super) fn nft_program(plan: &Plan) -> Result<String, EmitError> {
     Ok(plan.target.program("nft").ok_or(EmitError::Program("nft"))?.path().to_owned())
 }
 
-/// The commands that load files in this order.
-fn load(plan: &Plan, files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
+/// The commands that load files in this order. `options` are for the one that asks the owner of the table.
+fn load(plan: &Plan, options: &[&str], files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
     let paths = files.iter().map(|file| format!("{}/{file}", plan.target.rules.path()));
     if let Some(holder) = holder_program(plan) {
-        let words = ["filter", "load"].map(str::to_owned).into_iter();
+        let words = ["filter", "load"].into_iter().chain(options.iter().copied()).map(str::to_owned);
         return Ok(vec![line(&holder, words.chain(paths))?]);
     }
     let nft = nft_program(plan)?;
@@ -89,16 +89,29 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     text.add(Section::Unit, "After", Value::UnitNames(firewalls()?))?;
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
-    let start = load(plan, &["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)])?;
+    let files = ["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)];
+    let start = load(plan, &["--keep"], &files)?;
     // A reload brings changed rules into the table without a moment in which there are none.
     text.set(Section::Service, "ExecReload", Value::Exec(start.clone()))?;
     text.set(Section::Service, "ExecStart", Value::Exec(start))?;
     // Where the table is gone already there is nothing to take out of it.
     let ignoring = Prefixes { ignore_failure: true, ..Prefixes::default() };
-    let stop = load(plan, &[nft::remove_file(plan)])?;
+    let mut stop = load(plan, &[], &[nft::remove_file(plan)])?;
+    if let Some(holder) = holder_program(plan) {
+        stop.push(line(&holder, ["filter", "release"].map(str::to_owned))?);
+        keeps_owner(&mut text)?;
+    }
     let stop = stop.into_iter().map(|line| line.with_prefixes(ignoring)).collect();
     text.set(Section::Service, "ExecStop", Value::Exec(stop))?;
     Ok(text)
+}
+
+/// The service manager keeps the table's owner, a socket, until this unit has stopped, which is after the service has ended.
+/// Then the rules stay in force that long, whoever is killed.
+pub(super) fn keeps_owner(text: &mut UnitText) -> Result<(), EmitError> {
+    text.set(Section::Service, "NotifyAccess", Value::word("all"))?;
+    text.set(Section::Service, "FileDescriptorStoreMax", Value::Number(1))?;
+    Ok(())
 }
 
 /// The unit that owns the table, where there is to be one. It is the same for all sandboxes of a machine.

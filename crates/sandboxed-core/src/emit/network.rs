@@ -67,6 +67,7 @@ fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitE
     text.set(Section::Unit, "StopWhenUnneeded", Value::Bool(true))?;
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
+    filter::keeps_owner(&mut text)?;
     let sandboxed = program(plan, "sandboxed")?;
     let ip = ["--ip".to_owned(), program(plan, "ip")?];
     let rules = format!("{}/{rules}", plan.target.rules.path());
@@ -81,8 +82,7 @@ fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitE
             ipnet::IpNet::V6(network) => format!("--network6={network}"),
         }))
         .chain([plan.name.clone(), rules.clone()]);
-    let down =
-        words("down").chain(ip).chain(["--nft".to_owned(), filter::nft_program(plan)?, plan.name.clone()]);
+    let down = words("down").chain(ip).chain([plan.name.clone()]);
     text.set(Section::Service, "ExecStart", Value::Exec(vec![filter::line(&sandboxed, up)?]))?;
     let reload = words("reload").chain([rules]);
     text.set(Section::Service, "ExecReload", Value::Exec(vec![filter::line(&sandboxed, reload)?]))?;
@@ -109,8 +109,8 @@ fn holder(plan: &Plan) -> Result<UnitText, EmitError> {
         .into_iter()
         .chain([format!("{}/{TABLE}", plan.target.rules.path())]);
     text.set(Section::Service, "ExecStart", Value::Exec(vec![filter::line(&sandboxed, hold)?]))?;
-    // Before the rules go the machine stops passing packets on; and also where it was killed.
-    let restore = ["network", "restore", "--ip", &ip, "--nft", &nft];
+    // Nobody follows the interfaces any more, so the machine stops passing packets on; also where it was killed.
+    let restore = ["network", "restore", "--ip", &ip];
     let restore = vec![filter::line(&sandboxed, restore.map(str::to_owned))?];
     text.set(Section::Service, "ExecStop", Value::Exec(restore.clone()))?;
     text.set(Section::Service, "ExecStopPost", Value::Exec(restore))?;

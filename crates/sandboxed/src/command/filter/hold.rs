@@ -2,14 +2,14 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    io::{self, Read, Write},
+    fs,
+    io::{self, IoSlice, Read, Write},
+    mem::MaybeUninit,
     os::{
-        linux::net::SocketAddrExt,
+        fd::AsFd,
         unix::{
-            ffi::OsStrExt,
             fs::PermissionsExt,
-            net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
+            net::{UnixListener, UnixStream},
         },
     },
     path::Path,
@@ -20,6 +20,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sandboxed_netfilter::{
     filter::{Filter, names},
     name::Ident,
@@ -27,7 +28,7 @@ use sandboxed_netfilter::{
 };
 
 use super::{
-    installed,
+    installed, manager,
     nft::{Loaded, Nft},
     uplinks,
 };
@@ -58,7 +59,7 @@ pub(super) fn run(program: &Path, table: &Path, socket: &Path) -> Result<ExitCod
         process::exit(1);
     });
     let listener = listen(socket)?;
-    notify_ready()?;
+    manager::ready()?;
     for client in listener.incoming() {
         // A client that goes away in the middle is no reason to give up the table.
         let served = client.and_then(|client| {
@@ -126,8 +127,8 @@ pub(in crate::command) fn listen(socket: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// A request is a script until the end of what the client sends; the answer is [`LOADED`], or what speaks against it. A
-/// client that gets no answer must not take that for success.
+/// A request is a script until the end of what the client sends; the answer is [`LOADED`] with the socket that owns the table,
+/// or what speaks against it. A client that gets no answer must not take that for success.
 pub(in crate::command) fn serve(nft: &mut Nft, mut client: UnixStream) -> io::Result<()> {
     client.set_read_timeout(Some(PATIENCE))?;
     client.set_write_timeout(Some(PATIENCE))?;
@@ -136,19 +137,19 @@ pub(in crate::command) fn serve(nft: &mut Nft, mut client: UnixStream) -> io::Re
         return client.write_all(b"the request is too long");
     }
     match nft.load(&script) {
-        Ok(Loaded::Yes) => client.write_all(LOADED.as_bytes()),
+        Ok(Loaded::Yes) => match nft.owner() {
+            Ok(owner) => {
+                let shared = [owner.as_fd()];
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut beside = SendAncillaryBuffer::new(&mut space);
+                beside.push(SendAncillaryMessage::ScmRights(&shared));
+                let words = [IoSlice::new(LOADED.as_bytes())];
+                sendmsg(&client, &words, &mut beside, SendFlags::NOSIGNAL)?;
+                Ok(())
+            }
+            Err(error) => client.write_all(format!("{error:#}").as_bytes()),
+        },
         Ok(Loaded::No(reason)) => client.write_all(reason.as_bytes()),
         Err(error) => client.write_all(format!("{error:#}").as_bytes()),
     }
-}
-
-/// Tells systemd that the table is there (`Type=notify`, `sd_notify(3)`).
-pub(in crate::command) fn notify_ready() -> Result<()> {
-    let Some(path) = env::var_os("NOTIFY_SOCKET") else { return Ok(()) };
-    let address = match path.as_bytes().strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name)?,
-        None => SocketAddr::from_pathname(&path)?,
-    };
-    UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address)?;
-    Ok(())
 }

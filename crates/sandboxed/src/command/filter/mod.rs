@@ -3,11 +3,13 @@
 //!
 //! A table with an owner (`flags owner`, Linux 5.12) is out of reach for everybody else: `nft flush ruleset`, a reload of
 //! the host's firewall and `nft delete table` leave it. It goes when its owner does, so what must not run without it binds
-//! itself to the owner's unit.
+//! itself to the owner's unit. The owner is a socket: every sandbox leaves it with the service manager until its service has
+//! ended, so a service that takes its time to end, or does not mind being asked to, has its rules until then.
 
 pub(super) mod hold;
 mod installed;
 pub(super) mod load;
+pub(super) mod manager;
 pub(super) mod nft;
 mod uplinks;
 mod watch;
@@ -48,16 +50,22 @@ enum Action {
     },
     /// Have the holder load these files, as one transaction.
     Load {
+        /// Leave the socket that owns the table with the service manager, until the unit that this is called from ends.
+        #[arg(long)]
+        keep: bool,
         /// Files in the language of nft.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Have the service manager close what `load --keep` has left with it.
+    Release,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.action {
         Action::Hold { nft, table } => hold::run(nft, table, &options.socket),
         Action::Watch { save } => watch::run(save),
-        Action::Load { files } => load::run(files, &options.socket),
+        Action::Load { keep, files } => load::run(files, *keep, &options.socket),
+        Action::Release => manager::release().map(|()| ExitCode::SUCCESS),
     }
 }

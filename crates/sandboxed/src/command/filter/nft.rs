@@ -1,12 +1,18 @@
 //! An `nft -i` that stays, and so keeps the netlink socket that owns a table.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, PipeReader, Write, pipe},
+    os::fd::OwnedFd,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::{
+    net::{AddressFamily, netlink, sockopt},
+    process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
+};
 
 /// A command whose answer marks the end of the one before: it always prints the same, and asks the kernel nothing.
 const MARK: &str = "describe ct_dir";
@@ -17,6 +23,7 @@ const MARK_LINES: [&str; 2] = ["datatype ct_dir", "\treply"];
 pub(in crate::command) struct Nft {
     input: ChildStdin,
     output: BufReader<PipeReader>,
+    process: Pid,
 }
 
 impl Nft {
@@ -31,7 +38,27 @@ impl Nft {
             .spawn()
             .with_context(|| format!("can't run {}", program.display()))?;
         let input = child.stdin.take().context("nft has no standard input")?;
-        Ok((Self { input, output: BufReader::new(reader) }, child))
+        let process = Pid::from_child(&child);
+        Ok((Self { input, output: BufReader::new(reader), process }, child))
+    }
+
+    /// The socket that owns the tables which it has loaded, shared with it: whoever has it open keeps them in force, also
+    /// when nft ends. Nobody can change them any more then.
+    ///
+    /// # Errors
+    /// Before the first script was loaded; or if this process may not look into its child (`kernel.yama.ptrace_scope` is 3).
+    pub(in crate::command) fn owner(&self) -> Result<OwnedFd> {
+        let taking = "can't share the socket that owns the table (kernel.yama.ptrace_scope must be below 3)";
+        let process = pidfd_open(self.process, PidfdFlags::empty())?;
+        for entry in fs::read_dir(format!("/proc/{}/fd", self.process)).context(taking)? {
+            let Ok(number) = entry?.file_name().to_string_lossy().parse() else { continue };
+            let shared = pidfd_getfd(&process, number, PidfdGetfdFlags::empty()).context(taking)?;
+            let is_netlink = sockopt::socket_domain(&shared) == Ok(AddressFamily::NETLINK);
+            if is_netlink && sockopt::socket_protocol(&shared) == Ok(Some(netlink::NETFILTER)) {
+                return Ok(shared);
+            }
+        }
+        bail!("nft has no socket by which it owns a table")
     }
 
     /// Loads a script as one transaction.

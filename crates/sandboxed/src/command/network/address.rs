@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result, bail};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use sandboxed_netfilter::private::PREFIX;
 
+/// What the name of every cable's end at the machine begins with.
+const PREFIX: &str = "sb-";
 /// Networks of four addresses are taken from here: reserved for benchmarks (RFC 2544), so neither the internet nor, but for
 /// benchmarks, a private network has a machine there that a service would have to reach.
 const POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);

@@ -79,9 +79,7 @@ pub(super) fn refresh(ip: &Ip, state: &State, load: impl FnMut(&Interfaces) -> R
     let uplinks = uplinks(&routes);
     let wanted = wanted(&members, &routes, &uplinks);
     let remembered = state.opened()?;
-    let further: Vec<String> = members.iter().flat_map(|(_, member)| member.interfaces.clone()).collect();
-    let mut interfaces =
-        Interfaces { uplinks: typed(&uplinks), further: typed(&further), ..Interfaces::default() };
+    let mut interfaces = Interfaces { uplinks: typed(&uplinks), ..Interfaces::default() };
     let mut switches = Vec::new();
     for ((family, name), opened) in
         FAMILIES.into_iter().zip([&mut interfaces.opened4, &mut interfaces.opened6])

@@ -12,7 +12,8 @@ use sandboxed_netfilter::private::names;
 
 use super::{forwarding, ip::Ip, member::State, watch};
 use crate::command::filter::{
-    hold::{listen, notify_ready, own, serve},
+    hold::{listen, own, serve},
+    manager,
     nft::{Loaded, Nft},
 };
 
@@ -46,7 +47,7 @@ pub(super) fn run(programs: &Programs<'_>, table: &Path, state: &State) -> Resul
         }
         process::exit(1);
     });
-    notify_ready()?;
+    manager::ready()?;
     for client in listener.incoming() {
         let mut nft = lock(&nft);
         // Whoever asked finds the interfaces as the members want them now.
@@ -69,7 +70,7 @@ fn lock(nft: &Mutex<Nft>) -> MutexGuard<'_, Nft> {
 }
 
 fn refresh(nft: &mut Nft, ip: &Ip, state: &State) -> Result<()> {
-    forwarding::refresh(ip, state, |interfaces| match nft.load(&interfaces.script())? {
+    forwarding::refresh(ip, state, |interfaces| match nft.load(&interfaces.script().to_string())? {
         Loaded::Yes => Ok(()),
         Loaded::No(reason) => bail!("the interfaces were refused: {reason}"),
     })

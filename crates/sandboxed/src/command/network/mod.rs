@@ -50,9 +50,6 @@ enum Action {
         /// The program ip.
         #[arg(long, value_name = "PATH", default_value = "ip")]
         ip: PathBuf,
-        /// The program nft.
-        #[arg(long, value_name = "PATH", default_value = "nft")]
-        nft: PathBuf,
     },
     /// Make a service's network.
     Up(Up),
@@ -66,9 +63,6 @@ enum Action {
         /// The program ip.
         #[arg(long, value_name = "PATH", default_value = "ip")]
         ip: PathBuf,
-        /// The program nft.
-        #[arg(long, value_name = "PATH", default_value = "nft")]
-        nft: PathBuf,
         /// The name of the sandbox.
         name: String,
     },
@@ -107,10 +101,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Action::Hold { nft, ip, systemctl, table } => {
             return hold::run(&hold::Programs { nft, ip, systemctl }, table, &state);
         }
-        Action::Restore { ip, nft } => up::restore(&ip::Ip::new(ip), nft, &state)?,
+        Action::Restore { ip } => up::restore(&ip::Ip::new(ip), &state)?,
         Action::Up(up) => up::up(up, &state)?,
-        Action::Reload { rules } => up::load(&up::read(rules)?, &state)?,
-        Action::Down { ip, nft, name } => up::down(&ip::Ip::new(ip), nft, name, &state)?,
+        Action::Reload { rules } => drop(up::load(&up::read(rules)?, &state)?),
+        Action::Down { ip, name } => up::down(&ip::Ip::new(ip), name, &state)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,16 +3,18 @@
 use std::{
     fs,
     net::{Ipv4Addr, TcpListener, UdpSocket},
-    os::{fd::AsFd, unix::net::UnixStream},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::Path,
-    process::{Command, Stdio},
     thread,
 };
 
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use sandboxed_netfilter::{private, value::Protocol};
+use sandboxed_netfilter::value::Protocol;
 
 use super::{
     Up,
@@ -21,7 +23,10 @@ use super::{
     ip::Ip,
     member::{Member, State, namespace},
 };
-use crate::command::filter::{load::ask, nft::Loaded};
+use crate::command::filter::{
+    load::{Answer, ask},
+    manager,
+};
 
 /// The service's end of the cable, as the service sees it.
 const INSIDE: &str = "eth0";
@@ -51,7 +56,8 @@ pub(super) fn up(options: &Up, state: &State) -> Result<()> {
     let rules = member.rules(name)?.add()?;
     let made = make(&ip, name, &interface, &cable).and_then(|()| {
         // Before the cable is up, and so before anything comes by it.
-        load(&format!("{chains}{rules}"), state)?;
+        let owner = load(&format!("{chains}{rules}"), state)?;
+        manager::keep(owner.as_fd())?;
         member.loaded = true;
         state.remember(name, &member)?;
         connect(&ip, name, &interface, &cable)
@@ -73,33 +79,26 @@ pub(super) fn up(options: &Up, state: &State) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn down(ip: &Ip, nft: &Path, name: &str, state: &State) -> Result<()> {
+pub(super) fn down(ip: &Ip, name: &str, state: &State) -> Result<()> {
     {
         let _lock = state.lock()?;
         take_away(ip, name, state)?;
     }
+    manager::release()?;
     // Whoever is last after the holder's end cleans up, if the holder could not.
-    if UnixStream::connect(state.socket()).is_err() { restore(ip, nft, state) } else { Ok(()) }
+    if UnixStream::connect(state.socket()).is_err() { restore(ip, state) } else { Ok(()) }
 }
 
 /// What is to be done when the rules are gone or about to go: services that have not ended yet reach nobody any more, and the
 /// machine passes nothing on.
-pub(super) fn restore(ip: &Ip, nft: &Path, state: &State) -> Result<()> {
+pub(super) fn restore(ip: &Ip, state: &State) -> Result<()> {
     let _lock = state.lock()?;
     let members = state.members()?;
     for (_, member) in &members {
         ip.try_to(&["link", "delete", &member.interface]);
     }
     forwarding::restore(state)?;
-    if members.is_empty() {
-        let table = private::names::spare();
-        let _ = Command::new(nft)
-            .args(["delete", "table", "inet", table.as_str()])
-            .stderr(Stdio::null())
-            .status();
-        state.clear()?;
-    }
-    Ok(())
+    if members.is_empty() { state.clear() } else { Ok(()) }
 }
 
 /// A file of rules.
@@ -107,14 +106,14 @@ pub(super) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))
 }
 
-/// Has the holder load rules.
+/// Has the holder load rules, and shares the socket that owns them.
 ///
 /// # Errors
 /// If it can't be asked, or refuses.
-pub(super) fn load(script: &str, state: &State) -> Result<()> {
+pub(super) fn load(script: &str, state: &State) -> Result<OwnedFd> {
     match ask(script, &state.socket())? {
-        Loaded::Yes => Ok(()),
-        Loaded::No(reason) => bail!("the rules were not loaded: {reason}"),
+        Answer::Loaded(owner) => Ok(owner),
+        Answer::Refused(reason) => bail!("the rules were not loaded: {reason}"),
     }
 }
 
