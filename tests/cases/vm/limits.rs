@@ -26,7 +26,8 @@ const POLICY: &str = r#"{ "version": 1, "name": "hog", "units": ["hog.service"],
     "filesystem": { "state": ["/var/lib/hog"] },
     "resources": { "memory": "200M", "tasks": 60, "cpuQuota": 50, "ioBandwidth": "2M" } }"#;
 
-const HOG: &str = "[Service]\nUser=daemon\nOOMPolicy=continue\nTimeoutStopSec=5\nStateDirectory=hog\n\
+/// Without its sandbox it may have as many processes as this machine has memory for.
+const HOG: &str = "[Service]\nUser=daemon\nOOMPolicy=continue\nTimeoutStopSec=5\nStateDirectory=hog\nTasksMax=600\n\
     ExecStart=/usr/bin/python3 /usr/local/lib/hog.py\n";
 
 const NEIGHBOUR: &str = "[Service]\nUser=games\nRuntimeDirectory=neighbour\nStateDirectory=neighbour\n\

@@ -1,6 +1,7 @@
 """A service that works a little and writes a little for each of its clients, and such a client: `serve` and `ask`.
 
-`ask` prints the median and the 95th percentile of a hundred answers' times, in milliseconds.
+`ask` prints the median and the 95th percentile of the answers' times, in milliseconds, of as many answers as it gets in
+`ENOUGH` seconds, and of a hundred at the most: beside a hog that nothing holds back each may take seconds.
 """
 
 import hashlib
@@ -11,6 +12,7 @@ import sys
 import time
 
 ADDRESS = "/run/neighbour/socket"
+ENOUGH = 40
 
 
 def serve():
@@ -29,7 +31,8 @@ def serve():
 
 def ask():
     times = []
-    for _ in range(100):
+    end = time.monotonic() + ENOUGH
+    while len(times) < 100 and time.monotonic() < end:
         start = time.monotonic()
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(ADDRESS)
@@ -37,7 +40,7 @@ def ask():
         times.append((time.monotonic() - start) * 1000)
         time.sleep(0.01)
     times.sort()
-    print(f"{statistics.median(times):.1f} {times[95]:.1f}")
+    print(f"{statistics.median(times):.1f} {times[len(times) * 95 // 100]:.1f}")
 
 
 globals()[sys.argv[1]]()
