@@ -226,14 +226,26 @@ mod tests {
     use crate::json;
     use crate::resolve::{Surroundings, resolve};
     use crate::scalar::HostPath;
+    use crate::target::Kernel;
 
     const POLICY: &str = r#"{ "version": 1, "name": "a", "units": ["a.service"], "filesystem": { "executable": ["/opt"] },
         "privileges": { "privilegedCommands": "confine" } }"#;
 
     /// The values of a directive of the planned unit, and what was found.
     fn planned(policy: &str, unit: &str, installed: bool) -> Result<impl Fn(&str) -> Vec<String>, String> {
+        planned_on(policy, unit, installed, &|_| ())
+    }
+
+    /// The same on another target.
+    fn planned_on(
+        policy: &str,
+        unit: &str,
+        installed: bool,
+        change: &dyn Fn(&mut Target),
+    ) -> Result<impl Fn(&str) -> Vec<String> + use<>, String> {
         let resolved = resolve(&json::parse(policy).unwrap()).unwrap();
         let mut target: Target = "debian-13".parse().unwrap();
+        change(&mut target);
         if installed {
             let path = HostPath::new("/usr/lib/sandboxed/sandboxed-launch").unwrap();
             target.programs.insert("sandboxed-launch".to_owned(), path);
@@ -258,7 +270,10 @@ mod tests {
         let unit = "Type=notify\nKillMode=mixed\nExecStartPre=+/usr/bin/pre\nExecStart=-@/usr/bin/a argv0 %i $X\n\
                     ExecReload=/bin/kill -HUP $MAINPID\n";
         let value = planned(POLICY, unit, true).unwrap();
-        let launcher = "/usr/lib/sandboxed/sandboxed-launch --scope=abstract-unix-socket";
+        let launcher = "/usr/lib/sandboxed/sandboxed-launch --device-ioctl-only= --execute-only=-/usr \
+                        --execute-only=-/bin --execute-only=-/sbin --execute-only=-/lib --execute-only=-/lib32 \
+                        --execute-only=-/lib64 --execute-only=-/libx32 --execute-only=/opt \
+                        --internet-protocols=tcp,udp,icmp --tcp-bind-only=0 --scope=abstract-unix-socket";
         let confined = format!("{launcher} --pid-namespace --user-namespace");
         assert_eq!(value("ExecStartPre"), [format!("{confined} --kill-mode=mixed -- /usr/bin/pre")]);
         assert_eq!(
@@ -271,6 +286,30 @@ mod tests {
         assert_eq!(value("RestrictNamespaces"), ["mnt pid user"]);
         assert_eq!(value("PrivateUsers"), Vec::<String>::new());
         assert!(value("SystemCallFilter").last().unwrap().contains("@mount"));
+    }
+
+    /// What the kernel lacks is not asked for, and neither is what would keep the service from what it may.
+    #[test]
+    fn landlock_is_asked_for_what_the_kernel_has() {
+        let unit = "ExecStart=/usr/bin/a\n";
+        let asked = |change: &dyn Fn(&mut Target), policy: &str| {
+            let value = planned_on(policy, unit, true, change).unwrap();
+            let line = value("ExecStart").concat();
+            ["execute-only", "tcp-bind-only", "device-ioctl-only", "scope"].map(|name| line.contains(name))
+        };
+        let kernel = |major, minor| move |target: &mut Target| target.kernel = Kernel::new(major, minor);
+        assert_eq!(asked(&kernel(5, 15), POLICY), [false, false, false, false]);
+        assert_eq!(asked(&kernel(6, 1), POLICY), [true, false, false, false]);
+        assert_eq!(asked(&kernel(6, 7), POLICY), [true, true, false, false]);
+        assert_eq!(asked(&kernel(6, 10), POLICY), [true, true, true, false]);
+        assert_eq!(asked(&kernel(6, 12), POLICY), [true, true, true, true]);
+        assert_eq!(asked(&|target| target.landlock = false, POLICY), [false; 4]);
+        let mounts =
+            POLICY.replace("\"privileges\": {", "\"privileges\": { \"namespaces\": [\"user\", \"mnt\"],");
+        assert_eq!(asked(&kernel(6, 12), &mounts), [false, true, false, true]);
+        let waived = POLICY
+            .replace("\"privileges\"", "\"accept\": { \"ports-not-taken\": \"a test\" }, \"privileges\"");
+        assert_eq!(asked(&kernel(6, 12), &waived), [true, false, true, true]);
     }
 
     #[test]

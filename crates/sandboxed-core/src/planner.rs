@@ -64,6 +64,12 @@ impl Planner<'_> {
         self.findings.push(finding);
     }
 
+    /// Whether a guarantee that was planned before holds without a weakness.
+    pub(crate) fn keeps(&self, guarantee: &'static Guarantee) -> bool {
+        let outcome = self.plan.outcomes.iter().find(|outcome| outcome.guarantee == guarantee.id);
+        outcome.is_some_and(|outcome| matches!(outcome.status, Status::Kept { .. }))
+    }
+
     /// Whether the policy does without this guarantee.
     pub(crate) fn waives(&self, guarantee: &'static Guarantee) -> bool {
         self.policy.accept.reason(guarantee).is_some()
@@ -72,7 +78,7 @@ impl Planner<'_> {
 
 /// Starts to plan a guarantee.
 pub(crate) fn guarantee(guarantee: &'static Guarantee) -> Choice {
-    Choice { guarantee, mechanisms: Vec::new(), exceptions: Vec::new() }
+    Choice { guarantee, mechanisms: Vec::new(), layers: Vec::new(), exceptions: Vec::new() }
 }
 
 /// One way to keep a guarantee.
@@ -84,6 +90,7 @@ pub(crate) struct Mechanism {
     unless: Option<String>,
     weakness: Option<String>,
     launch: Vec<String>,
+    landlock: bool,
 }
 
 impl Mechanism {
@@ -96,12 +103,20 @@ impl Mechanism {
             unless: None,
             weakness: None,
             launch: Vec::new(),
+            landlock: false,
         }
     }
 
     /// An option of `sandboxed-launch`, which then starts the unit's commands (`docs/launcher.md`).
     pub(crate) fn launcher(option: impl Into<String>, summary: &str) -> Self {
         Self { launch: vec![option.into()], ..Self::named(format!("{summary}, by sandboxed-launch")) }
+    }
+
+    /// And what the launcher has Landlock restrict, since a kernel: landlock(7).
+    pub(crate) fn and_landlock(mut self, options: Vec<String>, since: Kernel) -> Self {
+        self.launch.extend(options);
+        self.landlock = true;
+        self.since_kernel(since)
     }
 
     /// A directive of the service; `None` empties a list.
@@ -151,7 +166,7 @@ impl Mechanism {
 
     /// Only on this kernel or a newer one.
     pub(crate) fn since_kernel(mut self, kernel: Kernel) -> Self {
-        self.kernel = Some(kernel);
+        self.kernel = self.kernel.max(Some(kernel));
         self
     }
 
@@ -175,6 +190,9 @@ impl Mechanism {
         }
         if let (false, Err(reason)) = (self.launch.is_empty(), &planner.launcher) {
             return Some(reason.clone());
+        }
+        if self.landlock && !target.landlock {
+            return Some(format!("{}: the target's kernel has Landlock switched off", self.summary));
         }
         if let Some(kernel) = self.kernel.filter(|kernel| *kernel > target.kernel) {
             return Some(format!("{} needs Linux {kernel}", self.summary));
@@ -223,6 +241,7 @@ impl Planner<'_> {
 pub(crate) struct Choice {
     guarantee: &'static Guarantee,
     mechanisms: Vec<Mechanism>,
+    layers: Vec<Mechanism>,
     exceptions: Vec<String>,
 }
 
@@ -236,6 +255,12 @@ impl Choice {
     /// Or, where the target does not have what came before, by this one.
     pub(crate) fn or(self, mechanism: Mechanism) -> Self {
         self.by(mechanism)
+    }
+
+    /// And, where the target has it, by this one as well: a second layer, without which the guarantee holds too.
+    pub(crate) fn with(mut self, layer: Mechanism) -> Self {
+        self.layers.push(layer);
+        self
     }
 
     /// What the policy opens all the same.
@@ -259,22 +284,30 @@ impl Choice {
                 missing.push(reason);
                 continue;
             }
-            let mechanism_text = mechanism.describe();
-            if let Ok(launcher) = &mut planner.launcher {
-                launcher.ask(mechanism.launch, guarantee);
-            }
+            let layers = self.layers.into_iter().filter(|layer| layer.missing(planner).is_none());
+            let layers: Vec<Mechanism> = layers.collect();
+            let mut described = mechanism.describe();
+            let weakness = mechanism.weakness.clone();
             let mut directives = BTreeSet::new();
-            for setting in mechanism.settings {
-                directives.insert(setting.name);
-                let setting = Setting { serves: vec![guarantee.id], ..setting };
-                match setting.section {
-                    Section::Slice => planner.plan.slice_settings.add(setting),
-                    _ => planner.plan.service.add(setting),
+            for layer in &layers {
+                described = format!("{described}; and {}", layer.describe());
+            }
+            for part in std::iter::once(mechanism).chain(layers) {
+                if let Ok(launcher) = &mut planner.launcher {
+                    launcher.ask(part.launch, guarantee);
+                }
+                for setting in part.settings {
+                    directives.insert(setting.name);
+                    let setting = Setting { serves: vec![guarantee.id], ..setting };
+                    match setting.section {
+                        Section::Slice => planner.plan.slice_settings.add(setting),
+                        _ => planner.plan.service.add(setting),
+                    }
                 }
             }
-            let status = match mechanism.weakness {
-                None => Status::Kept { mechanism: mechanism_text, directives, exceptions: self.exceptions },
-                Some(weakness) => Status::Weak { mechanism: mechanism_text, directives, weakness },
+            let status = match weakness {
+                None => Status::Kept { mechanism: described, directives, exceptions: self.exceptions },
+                Some(weakness) => Status::Weak { mechanism: described, directives, weakness },
             };
             planner.plan.outcomes.push(Outcome::new(guarantee, status));
             return true;

@@ -40,6 +40,9 @@ pub struct Target {
     /// Whether /nix/store is a read-only mount of its own, as it is on NixOS.
     #[serde(default)]
     pub read_only_store: bool,
+    /// Whether the kernel has Landlock switched on, as distributions have it; `lsm=` of its command line can leave it out.
+    #[serde(default = "switched_on")]
+    pub landlock: bool,
     /// The name servers in the machine's /etc/resolv.conf.
     #[serde(default)]
     pub name_servers: Vec<IpAddr>,
@@ -50,6 +53,10 @@ pub struct Target {
 
 fn default_rules() -> HostPath {
     HostPath::literal("/etc/nftables")
+}
+
+fn switched_on() -> bool {
+    true
 }
 
 /// Ports that the firewall opens, each a port or a range such as `8000-8010`.
@@ -187,6 +194,7 @@ impl Target {
             programs: BTreeMap::new(),
             rules: default_rules(),
             read_only_store: false,
+            landlock: true,
             name_servers: Vec::new(),
             firewall: Firewall::default(),
         }

@@ -104,7 +104,7 @@ fn prepare(options: &Options, old_proc: Option<OldProc>) -> Result<(), Failure> 
     old_proc.map_or(Ok(()), |old| old.replace(&options.proc))?;
     writable.as_ref().map_or(Ok(()), namespace::enter_user_namespace)?;
     capabilities::drop_all_but(options.keep_capabilities.0)?;
-    seccomp::install(options.allow)?;
+    seccomp::install(options)?;
     // The service may be of our user: it must not trace us or read our memory. Executing its program makes it an
     // ordinary process again.
     process::set_dumpable_behavior(DumpableBehavior::NotDumpable)

@@ -9,7 +9,7 @@ use landlock::{
 };
 
 use crate::failure::{Failure, Step};
-use crate::options::LandlockOptions;
+use crate::options::{LandlockOptions, NamedPath};
 
 /// Restricts this process and all that it will start.
 pub(crate) fn enter(options: &LandlockOptions) -> Result<(), Failure> {
@@ -35,8 +35,10 @@ pub(crate) fn enter(options: &LandlockOptions) -> Result<(), Failure> {
         ruleset = allow_path(ruleset, "/".as_ref(), AccessFs::Refer)?;
     }
     for (paths, right) in [(execute, AccessFs::Execute), (device_ioctl, AccessFs::IoctlDev)] {
-        for path in paths.iter().flatten() {
-            ruleset = allow_path(ruleset, path, right)?;
+        for NamedPath { path, optional } in paths.iter().flatten() {
+            if !optional || path.exists() {
+                ruleset = allow_path(ruleset, path, right)?;
+            }
         }
     }
     for (ports, right) in [(tcp_bind, AccessNet::BindTcp), (tcp_connect, AccessNet::ConnectTcp)] {

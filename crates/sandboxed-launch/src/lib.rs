@@ -23,6 +23,7 @@ mod namespace;
 mod notify;
 mod options;
 mod proc_mount;
+mod protocol;
 mod room;
 mod seccomp;
 mod service;

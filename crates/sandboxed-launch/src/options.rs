@@ -12,6 +12,7 @@ use landlock::{BitFlags, Scope};
 use rustix::thread::CapabilitySet;
 
 use crate::capabilities;
+use crate::protocol::InternetProtocol;
 
 /// The text for `--help`.
 pub(crate) const HELP: &str = include_str!("help.txt");
@@ -33,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) keep_capabilities: Capabilities,
     /// What the last system call filter leaves open.
     pub(crate) allow: Allowed,
+    /// The only protocols of internet sockets, where they are restricted.
+    pub(crate) internet_protocols: Option<Vec<InternetProtocol>>,
     /// What Landlock restricts.
     pub(crate) landlock: LandlockOptions,
     /// The name the program sees as its own, when it is not its path.
@@ -120,6 +123,15 @@ pub(crate) const NAMESPACES: [(&str, i32); 7] = [
     ("uts", libc::CLONE_NEWUTS),
 ];
 
+/// A path of the command line; one that begins with `-` need not be there, as in unit files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NamedPath {
+    /// The path.
+    pub(crate) path: PathBuf,
+    /// Whether it may be absent.
+    pub(crate) optional: bool,
+}
+
 /// What Landlock restricts: landlock(7).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LandlockOptions {
@@ -130,9 +142,9 @@ pub(crate) struct LandlockOptions {
     /// The only TCP ports that can be connected to.
     pub(crate) tcp_connect: Option<Vec<u16>>,
     /// The only files and directories from which programs can be executed.
-    pub(crate) execute: Option<Vec<PathBuf>>,
+    pub(crate) execute: Option<Vec<NamedPath>>,
     /// The only devices that take ioctl(2).
-    pub(crate) device_ioctl: Option<Vec<PathBuf>>,
+    pub(crate) device_ioctl: Option<Vec<NamedPath>>,
 }
 
 /// A command line that makes no sense.
@@ -183,7 +195,7 @@ pub(crate) enum Request {
 }
 
 /// The options, in the order of the help text, and whether each takes a value and can be given more than once.
-const OPTIONS: [(&str, Takes); 22] = [
+const OPTIONS: [(&str, Takes); 23] = [
     ("pid-namespace", Takes::Nothing),
     ("ipc-namespace", Takes::Nothing),
     ("uts-namespace", Takes::Nothing),
@@ -198,6 +210,7 @@ const OPTIONS: [(&str, Takes); 22] = [
     ("keep-capabilities", Takes::Value),
     ("allow-mount", Takes::Nothing),
     ("allow-namespaces", Takes::Value),
+    ("internet-protocols", Takes::Value),
     ("scope", Takes::Value),
     ("tcp-bind-only", Takes::Value),
     ("tcp-connect-only", Takes::Value),
@@ -295,6 +308,13 @@ impl Options {
                     self.allow.namespaces |= kind.ok_or_else(|| wrong(word, expected))?.1;
                 }
             }
+            "internet-protocols" => {
+                let list = self.internet_protocols.get_or_insert_default();
+                for word in words(value) {
+                    let named = InternetProtocol::by_name(word);
+                    list.extend(named.ok_or_else(|| wrong(word, InternetProtocol::EXPECTED))?);
+                }
+            }
             "scope" => {
                 for word in words(value) {
                     self.landlock.scopes |= match word.to_str() {
@@ -357,10 +377,14 @@ fn ports(option: &'static str, value: &OsStr) -> Result<Vec<u16>, OptionsError> 
 }
 
 /// One path a time, since a path may contain anything; an empty one adds nothing: the list then may stay empty.
-fn paths(option: &'static str, value: &OsStr, list: &mut Option<Vec<PathBuf>>) -> Result<(), OptionsError> {
+fn paths(option: &'static str, value: &OsStr, list: &mut Option<Vec<NamedPath>>) -> Result<(), OptionsError> {
     let list = list.get_or_insert_default();
-    if value.as_bytes().starts_with(b"/") {
-        list.push(value.into());
+    let (optional, path) = match value.as_bytes().strip_prefix(b"-") {
+        Some(path) => (true, path),
+        None => (false, value.as_bytes()),
+    };
+    if path.starts_with(b"/") {
+        list.push(NamedPath { path: OsStr::from_bytes(path).into(), optional });
     } else if !value.is_empty() {
         return Err(OptionsError::Value { option, value: value.to_owned(), expected: "an absolute path" });
     }
@@ -397,7 +421,7 @@ mod tests {
             "--tcp-bind-only=8008,0",
             "--tcp-connect-only=",
             "--execute-only=/usr",
-            "--execute-only=/a,b",
+            "--execute-only=-/a,b",
             "--device-ioctl-only=",
             "--",
             "/bin/a",
@@ -406,7 +430,8 @@ mod tests {
         assert_eq!(options.landlock.scopes, Scope::Signal | Scope::AbstractUnixSocket);
         assert_eq!(options.landlock.tcp_bind, Some(vec![8008, 0]));
         assert_eq!(options.landlock.tcp_connect, Some(vec![]));
-        assert_eq!(options.landlock.execute, Some(vec!["/usr".into(), "/a,b".into()]));
+        let named = |path: &str, optional| NamedPath { path: path.into(), optional };
+        assert_eq!(options.landlock.execute, Some(vec![named("/usr", false), named("/a,b", true)]));
         assert_eq!(options.landlock.device_ioctl, Some(vec![]));
     }
 

@@ -10,7 +10,8 @@ use seccompiler::{
 };
 
 use crate::failure::{Failure, Step};
-use crate::options::{Allowed, NAMESPACES};
+use crate::options::{Allowed, NAMESPACES, Options};
+use crate::protocol::InternetProtocol;
 
 /// Everything that changes what is mounted where: `@mount` of systemd, and its newer kin.
 const MOUNT: [libc::c_long; 12] = [
@@ -42,9 +43,10 @@ const OTHER_ABI: Option<i64> = Some(0x4000_0000);
 const OTHER_ABI: Option<i64> = None;
 
 /// Installs the filter for this process and all that it will start.
-pub(crate) fn install(allowed: Allowed) -> Result<(), Failure> {
-    for program in
-        programs(allowed).map_err(Failure::at(Step::Seccomp, "build the last system call filter"))?
+pub(crate) fn install(options: &Options) -> Result<(), Failure> {
+    let protocols = options.internet_protocols.as_deref();
+    for program in programs(options.allow, protocols)
+        .map_err(Failure::at(Step::Seccomp, "build the last system call filter"))?
     {
         seccompiler::apply_filter(&program)
             .map_err(Failure::at(Step::Seccomp, "install the last system call filter"))?;
@@ -52,8 +54,12 @@ pub(crate) fn install(allowed: Allowed) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One filter for what is forbidden, one for what must look as if the kernel did not have it.
-fn programs(allowed: Allowed) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+/// One filter for what is forbidden, and one each for calls and for protocols that must look as if the kernel did not have
+/// them.
+fn programs(
+    allowed: Allowed,
+    protocols: Option<&[InternetProtocol]>,
+) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
     let errno = |number: libc::c_int| SeccompAction::Errno(number.cast_unsigned());
     let filter = |calls: Rules, action| {
         SeccompFilter::new(calls, SeccompAction::Allow, action, std::env::consts::ARCH.try_into()?)?
@@ -77,11 +83,23 @@ fn programs(allowed: Allowed) -> Result<Vec<BpfProgram>, seccompiler::BackendErr
         // Its flags lie in memory, where no filter can look. C libraries then fall back to clone(2).
         forbid(&mut absent, libc::SYS_clone3, vec![]);
     }
-    [(forbidden, errno(libc::EPERM)), (absent, errno(libc::ENOSYS))]
-        .into_iter()
-        .filter(|(calls, _)| !calls.is_empty())
-        .map(|(calls, action)| filter(calls, action))
-        .collect()
+    let mut unsupported = Rules::new();
+    if let Some(protocols) = protocols {
+        // A pair makes two sockets, and loads what they need, before it fails.
+        for call in [libc::SYS_socket, libc::SYS_socketpair] {
+            forbid(&mut unsupported, call, all_but(protocols)?);
+        }
+    }
+    [
+        (forbidden, errno(libc::EPERM)),
+        (absent, errno(libc::ENOSYS)),
+        // What Go takes for "not in this kernel", and does without.
+        (unsupported, errno(libc::EPROTONOSUPPORT)),
+    ]
+    .into_iter()
+    .filter(|(calls, _)| !calls.is_empty())
+    .map(|(calls, action)| filter(calls, action))
+    .collect()
 }
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -98,11 +116,39 @@ fn any_flag(flags: &[libc::c_int]) -> Result<Vec<SeccompRule>, seccompiler::Back
     flags
         .iter()
         .map(|flag| {
-            let flag = u64::from(flag.cast_unsigned());
+            let flag = number(*flag);
             let set = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?;
             SeccompRule::new(vec![set])
         })
         .collect()
+}
+
+/// Internet sockets of other protocols than these: for each type, any number but those that go with it. Raw sockets need a
+/// capability, and make the kernel load nothing.
+fn all_but(protocols: &[InternetProtocol]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    /// The bits of socket(2)'s second argument that are the type; the others are flags.
+    const TYPE: u64 = 0xf;
+    let is =
+        |argument, operator, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value);
+    let mut rules = Vec::new();
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for kind in (0..=0xf_i32).filter(|kind| *kind != libc::SOCK_RAW) {
+            let mut conditions = vec![
+                is(0, SeccompCmpOp::Eq, number(family))?,
+                is(1, SeccompCmpOp::MaskedEq(TYPE), number(kind))?,
+            ];
+            let known = protocols.iter().filter(|protocol| protocol.kind == kind);
+            for protocol in known.flat_map(|protocol| protocol.numbers) {
+                conditions.push(is(2, SeccompCmpOp::Ne, number(*protocol))?);
+            }
+            rules.push(SeccompRule::new(conditions)?);
+        }
+    }
+    Ok(rules)
+}
+
+fn number(value: libc::c_int) -> u64 {
+    u64::from(value.cast_unsigned())
 }
 
 #[cfg(test)]
@@ -112,11 +158,12 @@ mod tests {
     #[test]
     fn what_is_allowed_is_not_in_the_filter() {
         let length = |mount, namespaces| {
-            programs(Allowed { mount, namespaces }).unwrap().iter().map(Vec::len).sum::<usize>()
+            programs(Allowed { mount, namespaces }, None).unwrap().iter().map(Vec::len).sum::<usize>()
         };
         let all = NAMESPACES.iter().fold(0, |all, (_, flag)| all | flag);
         let lengths = [(true, all), (true, libc::CLONE_NEWUSER), (true, 0), (false, 0)];
         let lengths = lengths.map(|(mount, namespaces)| length(mount, namespaces));
         assert!(lengths.is_sorted_by(|less, more| less < more), "{lengths:?}");
+        assert_eq!(programs(Allowed { mount: true, namespaces: all }, Some(&[])).unwrap().len(), 2);
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run_in_place(options: &Options) -> Result<Infallible, Failure> {
         namespace::enter_user_namespace(&proc_mount::new_instance(&[], MountAttrFlags::empty())?)?;
     }
     capabilities::drop_all_but(options.keep_capabilities.0)?;
-    seccomp::install(options.allow)?;
+    seccomp::install(options)?;
     landlock::enter(&options.landlock)?;
     Err(execute(options, std::env::vars_os().collect()))
 }

@@ -160,7 +160,7 @@ impl Supervisor<'_> {
 /// Makes this process, which executes no program, as powerless as the service, and untouchable for it.
 pub(crate) fn lock_up(options: &Options) -> Result<(), Failure> {
     capabilities::drop_all_but(CapabilitySet::empty())?;
-    seccomp::install(options.allow)?;
+    seccomp::install(options)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Failure::at(Step::Capabilities, "refuse tracers"))
 }

@@ -51,6 +51,8 @@ guarantees! {
         "cannot take a port that the policy does not offer",
     AddressFamiliesLimited "address-families-limited"
         "cannot make a socket of an address family that the policy does not name",
+    ProtocolsLimited "protocols-limited"
+        "cannot make an internet socket of a protocol that the policy does not name",
     AbstractSocketsClosed "abstract-sockets-closed"
         "cannot connect to or squat an abstract unix socket of another process",
     ProcessesHidden "processes-hidden"

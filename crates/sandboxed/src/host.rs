@@ -25,6 +25,9 @@ pub(crate) fn target() -> Result<Target> {
             target.programs.insert(program.to_owned(), path);
         }
     }
+    // Where it cannot be told, the launcher tells: it starts nothing without.
+    let modules = std::fs::read_to_string("/sys/kernel/security/lsm").ok();
+    target.landlock = modules.is_none_or(|modules| modules.split(',').any(|name| name.trim() == "landlock"));
     target.name_servers = name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
     Ok(target.supported()?)
 }

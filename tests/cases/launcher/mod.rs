@@ -1,5 +1,7 @@
 //! `sandboxed-launch` on a real systemd: everything a unit can do works as without it, and nothing gets out.
 
+mod confined;
+
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("launcher::activates", activates),
     Case::new("launcher::fails_closed", fails_closed),
     Case::new("launcher::hostile", hostile),
+    Case::new("launcher::confined", confined::confined),
 ];
 
 const LAUNCHER: &str = "/usr/local/bin/sandboxed-launch";

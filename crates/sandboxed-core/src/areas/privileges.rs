@@ -8,7 +8,7 @@ use sandboxed_systemd::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::network::Mode;
+use super::network::PROTOCOLS_LIMITED;
 use crate::diagnostic::Kind;
 use crate::guarantee::guarantees;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
@@ -311,11 +311,9 @@ fn kernel(planner: &mut Planner<'_>) {
     one(planner, &PERSONALITY_LOCKED, Mechanism::service("LockPersonality", yes()));
     one(planner, &KERNEL_TUNABLES_READ_ONLY, Mechanism::service("ProtectKernelTunables", yes()));
     let modules = Mechanism::service("ProtectKernelModules", yes());
-    let inet =
-        planner.policy.network.address_families.iter().any(|family| family.name().starts_with("AF_INET"))
-            && planner.policy.network.mode != Mode::None;
-    // The kernel loads what a socket asks for, whoever asks; RestrictAddressFamilies= does not look at the protocol.
-    let modules = if inet {
+    // The kernel loads what a socket asks for, whoever asks.
+    let rare = !planner.keeps(&PROTOCOLS_LIMITED);
+    let modules = if rare {
         modules.leaves_open(
             "a socket of a rare transport protocol (SCTP, DCCP) makes the kernel load its module, unless modprobe.d(5) denies it",
         )

@@ -98,6 +98,8 @@ sources! {
     "know-file-locks" "learn who has locked what" KernelInformationHidden "proc(5)" read ["/proc/locks"],
     "know-traffic" "count what the network interfaces send and receive" KernelInformationHidden "proc(5)" traffic
         ["/proc/net/dev"],
+    "know-own-traffic" "count the same by a process of its own" KernelInformationHidden "proc(5)" traffic
+        ["/proc/self/net/dev"],
     "know-open-files" "learn how many files the machine has open" KernelInformationHidden "proc(5)" read
         ["/proc/sys/fs/file-nr"],
     "know-processors" "learn what processors the machine has" KernelInformationHidden "proc(5)" read ["/proc/cpuinfo"],

@@ -41,6 +41,7 @@ pub const SECTIONS: &[Section] = &[
     Section { group: Group::Kernel, channels: kernel::NAMESPACES },
     Section { group: Group::Kernel, channels: kernel::MEMORY },
     Section { group: Group::Kernel, channels: kernel::FAMILIES },
+    Section { group: Group::Kernel, channels: kernel::PROTOCOLS },
     Section { group: Group::Kernel, channels: kernel::FILES },
     Section { group: Group::Privileges, channels: privileges::CHANNELS },
     Section { group: Group::Resources, channels: resources::CHANNELS },

@@ -3,9 +3,11 @@
 use sandboxed_systemd::value::{AbsPath, Bind, Value};
 
 use super::paths::{below, bind, device, is_in_homes, tmpfs};
+use super::programs::option;
 use super::{DEVICES_HIDDEN, Filesystem, HOMES_HIDDEN, Home, RUNTIME_HIDDEN, Root, TEMPORARY_FILES_PRIVATE};
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
+use crate::target::Kernel;
 use crate::unit::Unit;
 
 /// Directories that a service can write on every machine, and that others write too.
@@ -59,23 +61,29 @@ impl Filesystem {
     pub(super) fn devices(&self, planner: &mut Planner<'_>) {
         // PrivateDevices= shows the host's terminals: whoever has `mesg y` could be written to.
         let terminals = || tmpfs(&["/dev/pts"], &["ro", "mode=0755", "nosuid", "noexec"]);
-        if self.devices.is_empty() {
-            guarantee(&DEVICES_HIDDEN)
-                .by(Mechanism::service("PrivateDevices", Value::Bool(true))
-                    .and("TemporaryFileSystem", terminals())
-                    .and("DevicePolicy", Value::word("closed"))
-                    .and("DeviceAllow", None))
-                .keep(planner);
-            return;
-        }
-        let binds = self.devices.iter().filter_map(bind).collect();
-        let mechanism = Mechanism::service("PrivateDevices", Value::Bool(true))
+        let closed = Mechanism::service("PrivateDevices", Value::Bool(true))
             .and("TemporaryFileSystem", terminals())
-            .and("DevicePolicy", Value::word("closed"))
-            .and("BindPaths", Value::Binds(binds))
-            .and("DeviceAllow", Value::Devices(self.devices.iter().map(device).collect()));
+            .and("DevicePolicy", Value::word("closed"));
+        let mechanism = if self.devices.is_empty() {
+            closed.and("DeviceAllow", None)
+        } else {
+            closed
+                .and("BindPaths", Value::Binds(self.devices.iter().filter_map(bind).collect()))
+                .and("DeviceAllow", Value::Devices(self.devices.iter().map(device).collect()))
+        };
+        // What the harmless ones do by ioctl(2) no service needs; it is there that drivers have their holes.
+        let mut named: Vec<String> =
+            self.devices.iter().map(|named| option("device-ioctl-only", named)).collect();
+        if named.is_empty() {
+            named.push("--device-ioctl-only=".to_owned());
+        }
+        let ioctl = Mechanism::named(
+            "a Landlock domain in which other devices take no ioctl(2), by sandboxed-launch",
+        )
+        .and_landlock(named, Kernel::new(6, 10));
         guarantee(&DEVICES_HIDDEN)
             .by(mechanism)
+            .with(Self::landlocked(planner, ioctl))
             .except(self.devices.iter().map(|named| named.path().to_owned()))
             .keep(planner);
     }

@@ -6,9 +6,10 @@ use sandboxed_systemd::value::{AbsPath, PathSpec, Value};
 
 use super::paths::spec;
 use super::{Filesystem, PROGRAMS_FIXED, Root};
+use crate::areas::privileges::NamespaceKind;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
-use crate::target::{Distribution, Target};
+use crate::target::{Distribution, Kernel, Target};
 use crate::unit::Unit;
 
 /// Where distributions have their programs and libraries. Whatever a machine lacks is left out.
@@ -44,9 +45,35 @@ impl Filesystem {
         guarantee(&PROGRAMS_FIXED)
             .by(Mechanism::service("NoExecPaths", Value::Paths(denied))
                 .and("ExecPaths", Value::Paths(allowed)))
+            .with(Self::landlocked(
+                planner,
+                Mechanism::named("a Landlock domain in which nothing else is executed, by sandboxed-launch")
+                    .and_landlock(self.execute_only(planner), Kernel::new(5, 19)),
+            ))
             .except(self.executable.iter().map(|named| named.path().to_owned()))
             .keep(planner);
     }
+
+    /// The same for Landlock, which knows no mount options: what lies below these is executed, whoever could write it, and
+    /// nothing that lies elsewhere is, however it is mounted. It asks at execve(2), not at mmap(2).
+    fn execute_only(&self, planner: &Planner<'_>) -> Vec<String> {
+        let nixos = planner.closure.is_some() || planner.target.distribution == Distribution::Nixos;
+        let system = if nixos { &[STORE] } else { SYSTEM };
+        let optional = if nixos { "" } else { "-" };
+        let system = system.iter().map(|path| format!("--execute-only={optional}{path}"));
+        system.chain(self.executable.iter().map(|named| option("execute-only", named))).collect()
+    }
+
+    /// A layer by Landlock that restricts files: whoever is in such a domain cannot mount.
+    pub(super) fn landlocked(planner: &Planner<'_>, layer: Mechanism) -> Mechanism {
+        let mounts = planner.policy.privileges.namespaces.contains(&NamespaceKind::Mnt);
+        layer.unless(mounts.then(|| "the policy lets the service mount in namespaces of its own".to_owned()))
+    }
+}
+
+/// A path as the launcher takes it.
+pub(super) fn option(name: &str, named: &HostPath) -> String {
+    format!("--{name}={}{}", if named.is_optional() { "-" } else { "" }, named.path())
 }
 
 /// What a service with a root of its own can see of the host's programs.

@@ -4,7 +4,7 @@ use sandboxed_systemd::value::Value;
 
 use super::{
     EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
-    OFFER_LIMITED, PORTS_NOT_TAKEN,
+    OFFER_LIMITED, PORTS_NOT_TAKEN, PROTOCOLS_LIMITED,
 };
 use crate::diagnostic::Kind;
 use crate::filter::{self, Uplinks};
@@ -61,17 +61,21 @@ impl Network {
         let egress = guarantee(&EGRESS_LIMITED).by(rules()).except(self.egress_exceptions()).keep(planner);
         let offered = self.listen.iter().map(|listen| listen.port.to_string());
         let taken = guarantee(&PORTS_NOT_TAKEN)
-            .by(rules().summary("a packet filter on the service's slice").leaves_open(
+            .by(self.landlocked_ports(rules(), "a packet filter on the service's slice"))
+            .or(rules().leaves_open(
                 "callers of another TCP port are refused, but the service can keep a free port number occupied",
             ))
             .except(offered)
             .keep(planner);
-        let limited = guarantee(&OFFER_LIMITED)
-            .by(rules().leaves_open(
-                "datagrams of other machines reach any UDP port that the service has bound and does not offer: without \
-                 connection tracking they could be answers; so do packets of rare transport protocols (SCTP)",
-            ))
-            .keep(planner);
+        let datagrams = "datagrams of other machines reach any UDP port that the service has bound and does not offer: without \
+                         connection tracking they could be answers";
+        let rare = if planner.keeps(&PROTOCOLS_LIMITED) {
+            ""
+        } else {
+            "; so do packets of rare transport protocols (SCTP)"
+        };
+        let limited =
+            guarantee(&OFFER_LIMITED).by(rules().leaves_open(format!("{datagrams}{rare}"))).keep(planner);
         if filtered || kept || taken || limited || egress && self.restricts_egress() {
             let scope = filter::Scope { local: filtered, offer: taken || limited, egress, uplinks };
             let name_servers = self.resolver_servers(planner.target);

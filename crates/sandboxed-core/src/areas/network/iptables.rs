@@ -104,6 +104,7 @@ impl Network {
                 .and("SocketBindAllow", words)
                 .leaves_open("the kernel may give it any free port of its own choice")
                 .unless(without))
+            .or(self.landlocked_ports(Mechanism::named(""), "nothing"))
             .or(Mechanism::named("nothing").leaves_open(
                 "the service can take any free port of this machine: iptables does not know whose port a packet is for, and this \
                  systemd may have been built without BPF",

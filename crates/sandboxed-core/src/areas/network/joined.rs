@@ -27,7 +27,6 @@ impl Network {
         for (promised, what) in [
             (&HOST_NETWORKS_CLOSED, "which of this machine's own networks are reached"),
             (&EGRESS_LIMITED, "which other machines are reached"),
-            (&PORTS_NOT_TAKEN, "which ports the service takes"),
             (&OFFER_LIMITED, "who reaches the service's ports"),
             (
                 &ABSTRACT_SOCKETS_CLOSED,
@@ -36,6 +35,10 @@ impl Network {
         ] {
             kept |= guarantee(promised).by(inside(planner).leaves_open(open(what))).keep(planner);
         }
+        kept |= guarantee(&PORTS_NOT_TAKEN)
+            .by(self.landlocked_ports(inside(planner), "whatever has made its network"))
+            .or(inside(planner).leaves_open(open("which ports the service takes")))
+            .keep(planner);
         if kept {
             Self::filter_handed(planner);
             let unit = self.namespace_unit.as_ref().and_then(|unit| UnitName::new(unit.as_str()).ok());

@@ -20,7 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use egress::{Dns, Egress, EgressAction, EgressRule, Limits, Transports};
-pub use families::AddressFamily;
+pub use families::{AddressFamily, InternetProtocol};
 pub use local::{HostAddresses, LocalEndpoint};
 pub use offer::{Listen, Peers, Protocol};
 pub use resolver::Resolver;
@@ -94,6 +94,10 @@ pub struct Network {
     /// The address families that the service may make sockets of.
     #[schemars(title = "Address families", extend("x-guarantee" = "address-families-limited"))]
     pub address_families: Vec<AddressFamily>,
+    /// The protocols that its internet sockets may be of. Sockets of others make the kernel load modules, and reach what
+    /// nobody filters.
+    #[schemars(title = "Protocols", extend("x-guarantee" = "protocols-limited"))]
+    pub protocols: Vec<InternetProtocol>,
 }
 
 /// How the service is kept from the machine's own network.
@@ -130,6 +134,7 @@ impl Default for Network {
             namespace: None,
             namespace_unit: None,
             address_families: vec![AddressFamily::Unix, AddressFamily::Inet, AddressFamily::Inet6],
+            protocols: vec![InternetProtocol::Tcp, InternetProtocol::Udp, InternetProtocol::Icmp],
         }
     }
 }
@@ -147,6 +152,8 @@ guarantees! { Network;
         "cannot be reached on a port by those whom the policy does not name";
     ADDRESS_FAMILIES_LIMITED = "address-families-limited", "/network/addressFamilies",
         "cannot make a socket of an address family that the policy does not name";
+    PROTOCOLS_LIMITED = "protocols-limited", "/network/protocols",
+        "cannot make an internet socket of a protocol that the policy does not name";
     ABSTRACT_SOCKETS_CLOSED = "abstract-sockets-closed", "/network/mode",
         "cannot connect to or squat an abstract unix socket of another process";
 }
@@ -156,6 +163,7 @@ impl Network {
     pub(super) fn plan(&self, planner: &mut Planner<'_>) {
         let allowed = self.allowed(planner);
         self.families(planner);
+        self.protocols(planner);
         match self.mode {
             Mode::None => Self::no_network(planner),
             Mode::Filtered => self.filtered(planner, &allowed),

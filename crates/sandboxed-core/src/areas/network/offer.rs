@@ -1,13 +1,16 @@
 //! The ports that the service offers, and to whom.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{conflict, not_an_address};
-use super::{Mode, Network};
-use crate::planner::{Finding, Planner};
+use super::{InternetProtocol, Mode, Network};
+use crate::planner::{Finding, Mechanism, Planner};
 use crate::policy::object;
 use crate::scalar::{InterfaceName, Prefix};
+use crate::target::Kernel;
 
 /// A port that the service offers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +79,25 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
 }
 
 impl Network {
+    /// A mechanism that also has Landlock let the service bind offered TCP ports alone, and what it leaves open. The port 0
+    /// is let through: by it the kernel chooses one, as listen(2) and connect(2) have it do without asking Landlock.
+    pub(super) fn landlocked_ports(&self, mechanism: Mechanism, summary: &str) -> Mechanism {
+        let tcp = self.listen.iter().filter(|listen| listen.protocol == Protocol::Tcp);
+        let ports: BTreeSet<u16> = tcp.map(|listen| listen.port).chain(std::iter::once(0)).collect();
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let mut left = vec!["the kernel may give it any free TCP port of its own choice"];
+        if self.protocols.contains(&InternetProtocol::Udp) {
+            left.push("Landlock does not know UDP, so that a free UDP port number can be kept occupied");
+        }
+        if self.protocols.contains(&InternetProtocol::Mptcp) {
+            left.push("Landlock does not know MPTCP, by which TCP ports are taken");
+        }
+        mechanism
+            .summary(format!("{summary}, and a Landlock domain, by sandboxed-launch"))
+            .and_landlock(vec![format!("--tcp-bind-only={}", ports.join(","))], Kernel::new(6, 7))
+            .leaves_open(left.join("; "))
+    }
+
     pub(super) fn offer_contradictions(&self, planner: &mut Planner<'_>) {
         for (index, listen) in self.listen.iter().enumerate() {
             let at = format!("/network/listen/{index}");

@@ -1,4 +1,4 @@
-//! Rarely used socket families: code in which the kernel has had many of its holes, and which it loads on demand.
+//! Rarely used socket families and protocols: code in which the kernel has had many of its holes, and which it loads on demand.
 //!
 //! The socket type asked for does not exist. The kernel says so (`EINVAL`) before it looks for the family's module,
 //! and thus loads nothing, but after any filter for families has had its say (`EAFNOSUPPORT`).
@@ -48,4 +48,46 @@ fn family(number: i32) -> Attempt {
     /// A type that does not exist.
     const NO_TYPE: i32 = 15;
     past_the_gate(call!(libc::SYS_socket, number, NO_TYPE, 0), &[libc::EINVAL])
+}
+
+/// Declares a channel for each protocol of internet sockets, by the type that goes with it.
+macro_rules! protocols {
+    ($($id:literal $what:literal $family:ident $kind:expr, $number:expr, $source:literal;)*) => {
+        /// Protocols of internet sockets.
+        pub(crate) const PROTOCOLS: &[Channel] = &[$(Channel {
+            id: concat!("protocol-", $id),
+            title: concat!("create sockets of ", $what),
+            guarantee: Guarantee::ProtocolsLimited,
+            source: $source,
+            attempt: |_| protocol(libc::$family, $kind, $number),
+        }),*];
+    };
+}
+
+protocols! {
+    "sctp-stream" "SCTP in the style of TCP" AF_INET libc::SOCK_STREAM, libc::IPPROTO_SCTP, "sctp(7)";
+    "sctp-packets" "SCTP with many peers" AF_INET libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP, "sctp(7)";
+    "sctp-default" "SCTP without naming it" AF_INET libc::SOCK_SEQPACKET, 0, "sctp(7)";
+    "sctp-v6" "SCTP over IPv6" AF_INET6 libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP, "sctp(7)";
+    "dccp" "DCCP" AF_INET SOCK_DCCP, IPPROTO_DCCP, "socket(2)";
+    "dccp-v6" "DCCP over IPv6" AF_INET6 SOCK_DCCP, IPPROTO_DCCP, "socket(2)";
+    "udplite" "UDP-Lite" AF_INET libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE, "udplite(7)";
+    "mptcp" "multipath TCP, which takes TCP ports" AF_INET6 libc::SOCK_STREAM, libc::IPPROTO_MPTCP, "socket(2)";
+    "smc" "TCP over RDMA (SMC)" AF_INET libc::SOCK_STREAM, IPPROTO_SMC, "socket(2)";
+    "l2tp" "tunnels of the second layer (L2TP)" AF_INET libc::SOCK_DGRAM, IPPROTO_L2TP, "socket(2)";
+    "packet" "packets in the way of old programs (SOCK_PACKET)" AF_INET SOCK_PACKET, 0, "packet(7)";
+}
+
+/// Of linux/dccp.h and linux/in.h; the types of linux/net.h.
+const IPPROTO_DCCP: i32 = 33;
+const IPPROTO_L2TP: i32 = 115;
+const IPPROTO_SMC: i32 = 256;
+const SOCK_DCCP: i32 = 6;
+const SOCK_PACKET: i32 = 10;
+
+/// With a flag beside the type that does not exist: the kernel says so (`EINVAL`) before it looks for the protocol's module,
+/// and thus loads nothing.
+fn protocol(family: i32, kind: i32, number: i32) -> Attempt {
+    const NO_FLAG: i32 = 0x100;
+    past_the_gate(call!(libc::SYS_socket, family, kind | NO_FLAG, number), &[libc::EINVAL])
 }

@@ -7,7 +7,7 @@ mod memory;
 mod namespaces;
 
 pub(super) use calls::{CALLS, performance_counter};
-pub(super) use families::FAMILIES;
+pub(super) use families::{FAMILIES, PROTOCOLS};
 pub(super) use files::FILES;
 pub(crate) use files::PATHS;
 pub(super) use memory::MEMORY;

@@ -205,27 +205,28 @@ pub(crate) const OTHER: &[Channel] = &[
         title: "read the table of TCP sockets",
         guarantee: Guarantee::KernelInformationHidden,
         source: "proc(5)",
-        attempt: |targets| {
-            let port = super::listener(targets, Protocol::Tcp, LOOPBACK_V4)?.port;
-            let table = peek("/proc/net/tcp")?;
-            let entry = format!("0100007F:{port:04X}");
-            if String::from_utf8_lossy(&table).contains(&entry) {
-                Ok(format!("the planted listener is in it as {entry}"))
-            } else {
-                Err(Shut::closed("the planted listener is not in it"))
-            }
-        },
+        attempt: |targets| table_of_tcp(targets, "/proc/net/tcp"),
+    },
+    Channel {
+        id: "read-own-net-tcp",
+        title: "read the table of TCP sockets by a process of its own",
+        guarantee: Guarantee::KernelInformationHidden,
+        source: "proc(5)",
+        attempt: |targets| table_of_tcp(targets, "/proc/self/net/tcp"),
     },
     Channel {
         id: "read-proc-net-unix",
         title: "read the table of unix sockets",
         guarantee: Guarantee::KernelInformationHidden,
         source: "proc(5)",
-        attempt: |targets| {
-            let socket = targets.abstract_sockets.first();
-            socket.ok_or_else(|| Shut::missing("no abstract socket was planted"))?;
-            with_token(targets, &std::fs::read("/proc/net/unix")?, "/proc/net/unix")
-        },
+        attempt: |targets| table_of_unix(targets, "/proc/net/unix"),
+    },
+    Channel {
+        id: "read-own-net-unix",
+        title: "read the table of unix sockets by a thread of its own",
+        guarantee: Guarantee::KernelInformationHidden,
+        source: "proc(5)",
+        attempt: |targets| table_of_unix(targets, "/proc/thread-self/net/unix"),
     },
     Channel {
         id: "device-events",
@@ -317,6 +318,25 @@ fn steal(targets: &Targets, kind: i32, port: u16) -> Attempt {
     // Not listening: bound is proof enough, and the victim keeps all of its connections.
     bind(&socket, &internet(&SocketAddr::new(LOOPBACK_V4, port))).step("bind")?;
     shared(targets, &format!("shares 127.0.0.1:{port}"))
+}
+
+/// The planted listener, in a table of the network's.
+fn table_of_tcp(targets: &Targets, path: &str) -> Attempt {
+    let port = super::listener(targets, Protocol::Tcp, LOOPBACK_V4)?.port;
+    let table = peek(path)?;
+    let entry = format!("0100007F:{port:04X}");
+    if String::from_utf8_lossy(&table).contains(&entry) {
+        Ok(format!("the planted listener is in it as {entry}"))
+    } else {
+        Err(Shut::closed("the planted listener is not in it"))
+    }
+}
+
+/// The planted abstract socket, in a table of the network's.
+fn table_of_unix(targets: &Targets, path: &str) -> Attempt {
+    let socket = targets.abstract_sockets.first();
+    socket.ok_or_else(|| Shut::missing("no abstract socket was planted"))?;
+    with_token(targets, &std::fs::read(path)?, path)
 }
 
 /// Evidence that counts only in the host's network namespace.
