@@ -274,13 +274,16 @@ mod tests {
                         --execute-only=-/bin --execute-only=-/sbin --execute-only=-/lib --execute-only=-/lib32 \
                         --execute-only=-/lib64 --execute-only=-/libx32 --execute-only=/opt \
                         --internet-protocols=tcp,udp,icmp --tcp-bind-only=0 --scope=abstract-unix-socket";
-        let confined = format!("{launcher} --pid-namespace --user-namespace");
+        let confined = format!("{launcher} --pid-namespace --user-namespace --lock-core-limit");
         assert_eq!(value("ExecStartPre"), [format!("{confined} --kill-mode=mixed -- /usr/bin/pre")]);
         assert_eq!(
             value("ExecStart"),
             [format!("-{confined} --kill-mode=mixed --argv0=argv0 -- /usr/bin/a %i $X")]
         );
-        assert_eq!(value("ExecReload"), [format!("{launcher} --user-namespace -- /bin/kill -HUP $MAINPID")]);
+        assert_eq!(
+            value("ExecReload"),
+            [format!("{launcher} --user-namespace --lock-core-limit -- /bin/kill -HUP $MAINPID")]
+        );
         assert_eq!(value("AmbientCapabilities"), ["CAP_SYS_ADMIN CAP_SETPCAP"]);
         assert_eq!(value("CapabilityBoundingSet"), ["CAP_SYS_ADMIN CAP_SETPCAP"]);
         assert_eq!(value("RestrictNamespaces"), ["mnt pid user"]);

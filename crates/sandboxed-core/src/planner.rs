@@ -281,7 +281,9 @@ impl Choice {
         let mut missing = Vec::new();
         for mechanism in self.mechanisms {
             if let Some(reason) = mechanism.missing(planner) {
-                missing.push(reason);
+                if !missing.contains(&reason) {
+                    missing.push(reason);
+                }
                 continue;
             }
             let layers = self.layers.into_iter().filter(|layer| layer.missing(planner).is_none());

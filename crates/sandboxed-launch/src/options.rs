@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) keep_capabilities: Capabilities,
     /// What the last system call filter leaves open.
     pub(crate) allow: Allowed,
+    /// The limit of core dumps stays as it is.
+    pub(crate) lock_core_limit: bool,
     /// The only protocols of internet sockets, where they are restricted.
     pub(crate) internet_protocols: Option<Vec<InternetProtocol>>,
     /// What Landlock restricts.
@@ -195,7 +197,7 @@ pub(crate) enum Request {
 }
 
 /// The options, in the order of the help text, and whether each takes a value and can be given more than once.
-const OPTIONS: [(&str, Takes); 23] = [
+const OPTIONS: [(&str, Takes); 24] = [
     ("pid-namespace", Takes::Nothing),
     ("ipc-namespace", Takes::Nothing),
     ("uts-namespace", Takes::Nothing),
@@ -210,6 +212,7 @@ const OPTIONS: [(&str, Takes); 23] = [
     ("keep-capabilities", Takes::Value),
     ("allow-mount", Takes::Nothing),
     ("allow-namespaces", Takes::Value),
+    ("lock-core-limit", Takes::Nothing),
     ("internet-protocols", Takes::Value),
     ("scope", Takes::Value),
     ("tcp-bind-only", Takes::Value),
@@ -308,6 +311,7 @@ impl Options {
                     self.allow.namespaces |= kind.ok_or_else(|| wrong(word, expected))?.1;
                 }
             }
+            "lock-core-limit" => self.lock_core_limit = true,
             "internet-protocols" => {
                 let list = self.internet_protocols.get_or_insert_default();
                 for word in words(value) {

@@ -10,7 +10,7 @@ use seccompiler::{
 };
 
 use crate::failure::{Failure, Step};
-use crate::options::{Allowed, NAMESPACES, Options};
+use crate::options::{NAMESPACES, Options};
 use crate::protocol::InternetProtocol;
 
 /// Everything that changes what is mounted where: `@mount` of systemd, and its newer kin.
@@ -44,9 +44,8 @@ const OTHER_ABI: Option<i64> = None;
 
 /// Installs the filter for this process and all that it will start.
 pub(crate) fn install(options: &Options) -> Result<(), Failure> {
-    let protocols = options.internet_protocols.as_deref();
-    for program in programs(options.allow, protocols)
-        .map_err(Failure::at(Step::Seccomp, "build the last system call filter"))?
+    for program in
+        programs(options).map_err(Failure::at(Step::Seccomp, "build the last system call filter"))?
     {
         seccompiler::apply_filter(&program)
             .map_err(Failure::at(Step::Seccomp, "install the last system call filter"))?;
@@ -54,12 +53,9 @@ pub(crate) fn install(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One filter for what is forbidden, and one each for calls and for protocols that must look as if the kernel did not have
-/// them.
-fn programs(
-    allowed: Allowed,
-    protocols: Option<&[InternetProtocol]>,
-) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+/// One filter for each way to say no.
+fn programs(options: &Options) -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
+    let allowed = options.allow;
     let errno = |number: libc::c_int| SeccompAction::Errno(number.cast_unsigned());
     let filter = |calls: Rules, action| {
         SeccompFilter::new(calls, SeccompAction::Allow, action, std::env::consts::ARCH.try_into()?)?
@@ -84,23 +80,37 @@ fn programs(
         forbid(&mut absent, libc::SYS_clone3, vec![]);
     }
     let mut unsupported = Rules::new();
-    if let Some(protocols) = protocols {
+    if let Some(protocols) = &options.internet_protocols {
         // A pair makes two sockets, and loads what they need, before it fails.
         for call in [libc::SYS_socket, libc::SYS_socketpair] {
             forbid(&mut unsupported, call, all_but(protocols)?);
         }
+    }
+    let mut in_vain = Rules::new();
+    if options.lock_core_limit {
+        let core = || is(RESOURCE_OF_SETRLIMIT, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CORE));
+        forbid(&mut in_vain, libc::SYS_setrlimit, vec![SeccompRule::new(vec![core()?])?]);
+        let set = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+        let core = is(RESOURCE_OF_PRLIMIT, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CORE))?;
+        forbid(&mut in_vain, libc::SYS_prlimit64, vec![SeccompRule::new(vec![core, set])?]);
     }
     [
         (forbidden, errno(libc::EPERM)),
         (absent, errno(libc::ENOSYS)),
         // What Go takes for "not in this kernel", and does without.
         (unsupported, errno(libc::EPROTONOSUPPORT)),
+        // Programs with secrets lower this limit to 0 and end where that fails; there is no dump for them to be afraid of.
+        (in_vain, errno(0)),
     ]
     .into_iter()
     .filter(|(calls, _)| !calls.is_empty())
     .map(|(calls, action)| filter(calls, action))
     .collect()
 }
+
+/// Which argument of setrlimit(2) and of prlimit(2) says which limit.
+const RESOURCE_OF_SETRLIMIT: u8 = 0;
+const RESOURCE_OF_PRLIMIT: u8 = 1;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
@@ -147,6 +157,15 @@ fn all_but(protocols: &[InternetProtocol]) -> Result<Vec<SeccompRule>, seccompil
     Ok(rules)
 }
 
+/// A condition on an argument that is an `int` to the kernel.
+fn is(
+    argument: u8,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
+}
+
 fn number(value: libc::c_int) -> u64 {
     u64::from(value.cast_unsigned())
 }
@@ -154,16 +173,20 @@ fn number(value: libc::c_int) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Allowed;
 
     #[test]
     fn what_is_allowed_is_not_in_the_filter() {
+        let with = |mount, namespaces| Options { allow: Allowed { mount, namespaces }, ..Options::default() };
         let length = |mount, namespaces| {
-            programs(Allowed { mount, namespaces }, None).unwrap().iter().map(Vec::len).sum::<usize>()
+            programs(&with(mount, namespaces)).unwrap().iter().map(Vec::len).sum::<usize>()
         };
         let all = NAMESPACES.iter().fold(0, |all, (_, flag)| all | flag);
         let lengths = [(true, all), (true, libc::CLONE_NEWUSER), (true, 0), (false, 0)];
         let lengths = lengths.map(|(mount, namespaces)| length(mount, namespaces));
         assert!(lengths.is_sorted_by(|less, more| less < more), "{lengths:?}");
-        assert_eq!(programs(Allowed { mount: true, namespaces: all }, Some(&[])).unwrap().len(), 2);
+        let asked =
+            Options { internet_protocols: Some(Vec::new()), lock_core_limit: true, ..with(true, all) };
+        assert_eq!(programs(&asked).unwrap().len(), programs(&with(true, all)).unwrap().len() + 2);
     }
 }

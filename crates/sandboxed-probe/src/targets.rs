@@ -183,6 +183,8 @@ pub struct Host {
     pub machine_id: Option<String>,
     /// `/proc/sys/kernel/random/boot_id`
     pub boot_id: Option<String>,
+    /// `/proc/sys/kernel/core_pattern`
+    pub core_pattern: Option<String>,
     /// Known files, sockets and devices which exist on the host; only these are expected inside.
     pub existing: Vec<PathBuf>,
     /// Whether `existing` was filled in: then what is not listed does not exist.

@@ -6,7 +6,11 @@ use sandboxed_testbed::{Machine, Outcome};
 
 use crate::Case;
 
-pub(crate) const CASES: &[Case] = &[("kernel_is_out_of_reach", kernel), ("filter_finds_its_group", group)];
+pub(crate) const CASES: &[Case] = &[
+    ("kernel_is_out_of_reach", kernel),
+    ("no_handler_of_core_dumps_is_started", dumps),
+    ("filter_finds_its_group", group),
+];
 
 /// Root, so that nothing is refused for want of a privilege alone.
 const POLICY: &str = r#"{ "version": 1, "name": "tried", "units": ["tried.service"],
@@ -53,6 +57,29 @@ fn kernel(machine: &Machine) -> Result<()> {
         ensure!(!tried(machine, script)?.success(), "it can {what}");
     }
     ensure!(tried(machine, "true")?.success(), "nothing runs in the sandbox: {}", machine.journal("tried")?);
+    machine.check(["sandboxed", "remove", "tried"]).map(drop)
+}
+
+/// A pipe in core_pattern, which a limit of 0 does not keep the kernel from: core(5).
+fn dumps(machine: &Machine) -> Result<()> {
+    let crash = "ulimit -c 0; bash -c 'kill -SEGV $$'";
+    let handled = |machine: &Machine| -> Result<bool> {
+        tried(machine, crash)?;
+        let looked = machine.script(
+            "for _ in {1..10}; do if [ -e /run/handled ]; then break; fi; sleep 0.5; done
+             if [ -e /run/handled ]; then echo yes; fi; rm -f /run/handled",
+        )?;
+        Ok(looked.contains("yes"))
+    };
+    unit(machine)?;
+    machine.write("/usr/local/bin/handler", 0o755, b"#!/bin/sh\nexec cat > /run/handled\n")?;
+    let before = machine.read("/proc/sys/kernel/core_pattern")?;
+    machine.script("echo '|/usr/local/bin/handler' > /proc/sys/kernel/core_pattern")?;
+    ensure!(handled(machine)?, "without the sandbox the handler is not started either");
+    sandboxed(machine)?;
+    ensure!(!handled(machine)?, "the service has the host's handler started");
+    machine.write("/usr/local/lib/pattern", 0o644, before.as_bytes())?;
+    machine.script("cat /usr/local/lib/pattern > /proc/sys/kernel/core_pattern")?;
     machine.check(["sandboxed", "remove", "tried"]).map(drop)
 }
 

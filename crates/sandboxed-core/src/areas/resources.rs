@@ -139,12 +139,20 @@ impl Resources {
         guarantee(&OPEN_FILES_LIMITED)
             .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)))
             .keep(planner);
-        let dumps = if self.core_dumps {
-            Mechanism::named("nothing").leaves_open("the policy lets the service leave core dumps")
-        } else {
-            Mechanism::service("LimitCORE", Value::Number(0))
+        // At a limit of 0 the kernel still starts the handler of a piped core_pattern, as root and with the service's memory;
+        // at 1 it does not, and writes no file either: core(5), fs/coredump.c.
+        let dumps = || Mechanism::service("LimitCORE", Value::Number(1));
+        let opened = self.core_dumps.then(|| "the policy lets the service leave core dumps".to_owned());
+        let locked =
+            Mechanism::launcher("--lock-core-limit", "LimitCORE= of 1, which the service cannot change")
+                .and("LimitCORE", Value::Number(1));
+        let otherwise = match &opened {
+            Some(reason) => Mechanism::named("nothing").leaves_open(reason.clone()),
+            None => dumps().leaves_open(
+                "the service can lower the limit from 1 to 0, at which the kernel starts the handler of a piped core_pattern",
+            ),
         };
-        guarantee(&NO_CORE_DUMPS).by(dumps).keep(planner);
+        guarantee(&NO_CORE_DUMPS).by(locked.unless(opened)).or(otherwise).keep(planner);
     }
 }
 

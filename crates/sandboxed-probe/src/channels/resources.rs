@@ -65,6 +65,10 @@ pub(super) const CHANNELS: &[Channel] = &[
             let limit = process::CORE;
             process::set_limit(0, limit, 0, 0).step("lower it")?;
             process::set_limit(0, limit, 0, 4096)?;
+            let (_, hard) = process::limit(limit)?;
+            if hard < 4096 {
+                return Err(Shut::closed(format!("setting it succeeds, and it stays {hard}")));
+            }
             Ok("raised the limit for core dumps from 0 to 4096".into())
         },
     },
@@ -74,11 +78,18 @@ pub(super) const CHANNELS: &[Channel] = &[
         guarantee: Guarantee::NoCoreDumps,
         source: "core(5)",
         attempt: |_| match process::limit(process::CORE)? {
-            // A limit of one byte keeps even the kernel's pipe to a handler shut, 0 leaves it a message.
-            (_, hard @ 0..=1) => Err(Shut::closed(format!("the hard limit is {hard}"))),
+            // Less than a page is no dump.
+            (_, hard @ 0..4096) => Err(Shut::closed(format!("the hard limit is {hard}"))),
             (_, u64::MAX) => Ok("there is no hard limit".into()),
             (_, hard) => Ok(format!("the hard limit is {hard} bytes")),
         },
+    },
+    Channel {
+        id: "core-handler",
+        title: "have the host's handler of core dumps started",
+        guarantee: Guarantee::NoCoreDumps,
+        source: "core(5)",
+        attempt: core_handler,
     },
     Channel {
         id: "fill-disk",
@@ -225,6 +236,23 @@ pub(super) const CHANNELS: &[Channel] = &[
         },
     },
 ];
+
+/// Whether a crash would have the kernel start a handler: a piped pattern does at every limit but 1. Crashing is not tried,
+/// for the handler would work.
+fn core_handler(targets: &Targets) -> Attempt {
+    if let Some(pattern) = targets.host.core_pattern.as_deref().filter(|pattern| !pattern.starts_with('|')) {
+        return Err(Shut::missing(format!("the host has no handler: its core_pattern is {pattern}")));
+    }
+    if process::limit(process::CORE)? != (1, 1) {
+        let (soft, hard) = process::limit(process::CORE)?;
+        return Ok(format!("the limits are {soft} and {hard}, not 1"));
+    }
+    process::set_limit(0, process::CORE, 0, 0).step("lower the limit")?;
+    match process::limit(process::CORE)? {
+        (1, 1) => Err(Shut::closed("the limit is 1 and cannot be lowered to 0")),
+        (soft, _) => Ok(format!("lowered the limit from 1 to {soft}")),
+    }
+}
 
 /// Tries one task more than the plan gives, or 1024: with the tasks that wait in it, a few megabytes.
 fn tasks(targets: &Targets) -> Attempt {

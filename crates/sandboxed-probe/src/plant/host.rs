@@ -19,6 +19,7 @@ pub(super) fn survey() -> Host {
         name: line("/proc/sys/kernel/hostname"),
         machine_id: line("/etc/machine-id"),
         boot_id: line("/proc/sys/kernel/random/boot_id"),
+        core_pattern: line("/proc/sys/kernel/core_pattern"),
         existing: paths().filter(|path| Path::new(path).exists()).map(Into::into).collect(),
         surveyed: true,
     }

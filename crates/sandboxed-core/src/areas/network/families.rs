@@ -105,7 +105,8 @@ impl Network {
         let otherwise = match none {
             Some(_) => Mechanism::named("the service can make no internet socket"),
             None => Mechanism::named("nothing").leaves_open(
-                "RestrictAddressFamilies= does not look at a socket's protocol, and there is no sandboxed-launch to do it:                  sockets of rare protocols (SCTP, DCCP, MPTCP) make the kernel load their modules",
+                "RestrictAddressFamilies= does not look at a socket's protocol, and there is no sandboxed-launch to do it: \
+                 sockets of rare protocols (SCTP, DCCP, MPTCP) make the kernel load their modules",
             ),
         };
         guarantee(&PROTOCOLS_LIMITED).by(by_launcher).or(otherwise).except(names).keep(planner);

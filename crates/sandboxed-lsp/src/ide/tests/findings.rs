@@ -112,7 +112,7 @@ fn what_the_target_cannot_give() {
         &expect![[r#"
             "synapse" target-cannot `local-ports-closed` cannot be kept (the service cannot reach a port of this machine that another machine could not reach): the target has no packet filter
               help: to do without it, add a reason: `"accept": { "local-ports-closed": "…" }`
-            "synapse" target-cannot `host-networks-closed` cannot be kept (the service cannot send into a network that exists only on this machine): the target has no packet filter; the target has no packet filter
+            "synapse" target-cannot `host-networks-closed` cannot be kept (the service cannot send into a network that exists only on this machine): the target has no packet filter
               help: to do without it, add a reason: `"accept": { "host-networks-closed": "…" }`
             "synapse" target-cannot `egress-limited` cannot be kept (the service cannot reach another machine that the policy does not let it reach): the target has no packet filter
               help: to do without it, add a reason: `"accept": { "egress-limited": "…" }`
