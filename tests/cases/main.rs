@@ -9,6 +9,7 @@ mod fail_closed;
 mod filtered;
 mod handed;
 mod hostile;
+mod information;
 mod launcher;
 mod lifecycle;
 mod nixos;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             filtered::CASES,
             handed::CASES,
             hostile::CASES,
+            information::CASES,
             launcher::CASES,
             lifecycle::CASES,
             nixos::CASES,

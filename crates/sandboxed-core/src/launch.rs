@@ -34,8 +34,9 @@ const ROOT_CAPABILITY: &str = "CAP_SETFCAP";
 const SYSTEM_CALLS: [&str; 6] =
     ["@mount", "capset", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"];
 
-/// Namespaces that it makes.
+/// Namespaces that it makes in any case, and one by an option of its own.
 const NAMESPACES: [&str; 3] = ["mnt", "pid", "user"];
+const CGROUP_NAMESPACE: (&str, &str) = ("--cgroup-namespace", "cgroup");
 
 /// Namespaces of systemd's that the launcher makes itself, by its option, with the version since which the directive
 /// exists. What the unit has of them it must not have twice: in systemd's user namespace a command beside the main process
@@ -209,7 +210,10 @@ pub(crate) fn finish(planner: &mut Planner<'_>) {
     for name in ["AmbientCapabilities", "CapabilityBoundingSet"] {
         planner.plan.service.add(setting(name, Value::words(capabilities.iter().copied())));
     }
-    planner.plan.service.allow(&SYSTEM_CALLS, &NAMESPACES);
+    let cgroup =
+        launcher.options.iter().any(|option| option == CGROUP_NAMESPACE.0).then_some(CGROUP_NAMESPACE.1);
+    let namespaces: Vec<&str> = NAMESPACES.into_iter().chain(cgroup).collect();
+    planner.plan.service.allow(&SYSTEM_CALLS, &namespaces);
     planner.plan.notes.push(format!(
         "{} are the launcher's alone, as are mounting and making namespaces: it gives them up before the service's program \
          runs, so systemd-analyze(1) reckons the unit as more exposed than it is",

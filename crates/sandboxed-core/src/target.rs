@@ -43,6 +43,9 @@ pub struct Target {
     /// Whether the kernel has Landlock switched on, as distributions have it; `lsm=` of its command line can leave it out.
     #[serde(default = "switched_on")]
     pub landlock: bool,
+    /// Where file systems are mounted that have project quotas switched on, mount(8) `prjquota`.
+    #[serde(default)]
+    pub project_quotas: Vec<HostPath>,
     /// The name servers in the machine's /etc/resolv.conf.
     #[serde(default)]
     pub name_servers: Vec<IpAddr>,
@@ -195,6 +198,7 @@ impl Target {
             rules: default_rules(),
             read_only_store: false,
             landlock: true,
+            project_quotas: Vec::new(),
             name_servers: Vec::new(),
             firewall: Firewall::default(),
         }

@@ -1,5 +1,4 @@
-//! The guarantees that channels test: the identifiers and sentences of the plan's guarantees, and a few that no plan
-//! gives yet. This is the only place where they are written down in this crate, which stands alone; a test of the
+//! The guarantees that channels test: the identifiers and sentences of the plan's guarantees. This is the only place where they are written down in this crate, which stands alone; a test of the
 //! command line's crate compares them.
 
 use serde::{Deserialize, Serialize};

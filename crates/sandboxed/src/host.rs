@@ -28,6 +28,8 @@ pub(crate) fn target() -> Result<Target> {
     // Where it cannot be told, the launcher tells: it starts nothing without.
     let modules = std::fs::read_to_string("/sys/kernel/security/lsm").ok();
     target.landlock = modules.is_none_or(|modules| modules.split(',').any(|name| name.trim() == "landlock"));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    target.project_quotas = project_quotas(&mounts);
     target.name_servers = name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
     Ok(target.supported()?)
 }
@@ -92,6 +94,19 @@ fn find(program: &str) -> Option<HostPath> {
     .and_then(|path| HostPath::new(&path))
 }
 
+/// Where file systems with project quotas are mounted: the sixth field from the start is the options of the mount, those of the
+/// file system are the last one of all, proc_pid_mountinfo(5).
+fn project_quotas(mountinfo: &str) -> Vec<HostPath> {
+    let fields = mountinfo.lines().map(|line| line.split(' '));
+    fields
+        .filter(|fields| {
+            let options = fields.clone().next_back().unwrap_or_default();
+            options.split(',').any(|option| matches!(option, "prjquota" | "pquota"))
+        })
+        .filter_map(|mut fields| HostPath::new(fields.nth(4)?))
+        .collect()
+}
+
 fn name_servers(resolv_conf: &str) -> Vec<std::net::IpAddr> {
     resolv_conf
         .lines()
@@ -117,7 +132,7 @@ pub(crate) fn unit_text(unit: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::name_servers;
+    use super::{name_servers, project_quotas};
 
     #[test]
     fn name_servers_are_read_as_resolv_conf_has_them() {
@@ -126,5 +141,12 @@ mod tests {
             name_servers(text),
             ["127.0.0.53".parse::<std::net::IpAddr>().unwrap(), "fe80::1".parse().unwrap()]
         );
+    }
+
+    #[test]
+    fn project_quotas_are_those_of_the_file_system() {
+        let text = "29 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\n\
+                    90 29 8:2 / /var/lib rw,relatime shared:9 - xfs /dev/sda2 rw,attr2,prjquota\n";
+        assert_eq!(project_quotas(text), [super::HostPath::new("/var/lib").unwrap()]);
     }
 }

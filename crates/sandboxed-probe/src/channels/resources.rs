@@ -103,21 +103,21 @@ pub(super) const CHANNELS: &[Channel] = &[
         title: "fill /dev/shm, which is the machine's memory",
         guarantee: Guarantee::DiskSpaceLimited,
         source: "tmpfs(5)",
-        attempt: |targets| roomy(targets, "/dev/shm"),
+        attempt: |_| roomy("/dev/shm"),
     },
     Channel {
         id: "fill-tmp",
         title: "fill /tmp",
         guarantee: Guarantee::DiskSpaceLimited,
         source: "file-hierarchy(7)",
-        attempt: |targets| roomy(targets, "/tmp"),
+        attempt: |_| roomy("/tmp"),
     },
     Channel {
         id: "fill-var-tmp",
         title: "fill /var/tmp",
         guarantee: Guarantee::DiskSpaceLimited,
         source: "file-hierarchy(7)",
-        attempt: |targets| roomy(targets, "/var/tmp"),
+        attempt: |_| roomy("/var/tmp"),
     },
     Channel {
         id: "lock-memory",
@@ -354,16 +354,15 @@ fn fill_disk(targets: &Targets) -> Attempt {
     Ok(format!("reserved {size} bytes in {}", scratch.path.display()))
 }
 
-/// Whether a directory is writable and larger than what the plan gives, or than 1 GiB.
-fn roomy(targets: &Targets, directory: &str) -> Attempt {
+/// Whether a directory is writable and larger than 1 GiB.
+fn roomy(directory: &str) -> Attempt {
     const MODEST: u64 = 1 << 30;
-    let given = targets.limits.disk.unwrap_or(MODEST);
     let path = std::path::Path::new(directory);
     let try_it = path.join(format!(".sandboxed-probe-room-{}", std::process::id()));
     open(&try_it, OpenOptions::new().write(true).create_new(true))?;
     let _ = fs::remove_file(&try_it);
     let (size, _) = space(path)?;
-    if size <= given {
+    if size <= MODEST {
         return Err(Shut::closed(format!("{directory} takes {size} bytes at most")));
     }
     Ok(format!("{directory} takes {size} bytes"))

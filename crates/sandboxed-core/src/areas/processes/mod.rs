@@ -2,6 +2,8 @@
 //!
 //! systemd.exec(5), `ProtectProc=`; pid_namespaces(7).
 
+mod host;
+
 use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,9 @@ pub struct Processes {
     /// What the service may see of /proc beside the processes.
     #[schemars(title = "Visible part of /proc", extend("x-guarantee" = "kernel-information-hidden"))]
     pub proc: Proc,
+    /// What the service may see of /sys.
+    #[schemars(title = "Visible part of /sys", extend("x-guarantee" = "host-hidden"))]
+    pub sys: Sys,
 }
 
 /// What the service sees in /proc.
@@ -34,9 +39,19 @@ pub enum Proc {
     All,
 }
 
+/// What the service sees in /sys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Sys {
+    /// The processors, the settings of memory and its own control groups.
+    Own,
+    /// The machine's disks, buses, devices, drivers and firmware too, sysfs(5).
+    All,
+}
+
 impl Default for Processes {
     fn default() -> Self {
-        Self { namespace: true, proc: Proc::Pid }
+        Self { namespace: true, proc: Proc::Pid, sys: Sys::Own }
     }
 }
 
@@ -47,6 +62,8 @@ guarantees! { Processes;
         "cannot signal, trace or slow down other processes of the machine";
     KERNEL_INFORMATION_HIDDEN = "kernel-information-hidden", "/processes/proc",
         "cannot read what /proc tells of the machine beside its own processes";
+    HOST_HIDDEN = "host-hidden", "/processes/sys",
+        "cannot learn from /sys or by system calls which machine it runs on, and how busy that is";
 }
 
 impl Processes {
@@ -89,5 +106,6 @@ impl Processes {
                 .leaves_open("the policy shows the service the kernel's files in /proc"),
         };
         guarantee(&KERNEL_INFORMATION_HIDDEN).by(all).keep(planner);
+        self.host(planner);
     }
 }

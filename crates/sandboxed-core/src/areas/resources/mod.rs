@@ -2,6 +2,8 @@
 //!
 //! systemd.resource-control(5); setrlimit(2).
 
+mod disk;
+
 use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,12 @@ pub struct Resources {
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Size", title = "Input and output limit", extend("x-guarantee" = "disks-shared", "examples" = ["50M"]))]
     pub io_bandwidth: Option<Size>,
+    /// The most that the service may store on the disk in the directories that systemd makes for it, each. It takes systemd 258
+    /// and a file system with project quotas (quotactl(2), `prjquota`); elsewhere it is each file that is bounded, which the
+    /// plan names as weak.
+    #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Size", title = "Disk space", extend("x-guarantee" = "disk-space-limited", "examples" = ["10G"]))]
+    pub disk: Option<Size>,
     /// How many files and sockets one process of the service may have open.
     #[schemars(title = "Open files", range(min = 16, max = 1_048_576), extend("x-guarantee" = "open-files-limited"))]
     #[serde(deserialize_with = "open_files")]
@@ -64,6 +72,7 @@ impl Default for Resources {
             cpu_quota: None,
             io_weight: 100,
             io_bandwidth: None,
+            disk: None,
             open_files: 65_536,
             core_dumps: false,
         }
@@ -103,6 +112,8 @@ guarantees! { Resources;
         "cannot keep others from the processors";
     DISKS_SHARED = "disks-shared", "/resources/ioWeight",
         "cannot keep others from the disks";
+    DISK_SPACE_LIMITED = "disk-space-limited", "/resources/disk",
+        "cannot fill a disk or the shared memory of the machine";
     OPEN_FILES_LIMITED = "open-files-limited", "/resources/openFiles",
         "cannot exhaust the machine's open files";
     NO_CORE_DUMPS = "no-core-dumps", "/resources/coreDumps",
@@ -136,6 +147,7 @@ impl Resources {
         let urgent = planner.may_ask("IOSchedulingClass", |class| matches!(class, "realtime" | "1"));
         let disks = self.disks(planner).and_where(urgent, "IOSchedulingClass", Value::word("best-effort"));
         guarantee(&DISKS_SHARED).by(disks).keep(planner);
+        self.disk_space(planner);
         guarantee(&OPEN_FILES_LIMITED)
             .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)))
             .keep(planner);

@@ -1,0 +1,135 @@
+//! How much the service may store: systemd.exec(5) `StateDirectoryQuota=`, `LimitFSIZE=`; quotactl(2).
+
+use sandboxed_systemd::value::Value;
+
+use super::{DISK_SPACE_LIMITED, Resources, bytes};
+use crate::areas::filesystem::below;
+use crate::areas::privileges::USERS_MAPPED;
+use crate::diagnostic::Kind;
+use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use crate::scalar::HostPath;
+use crate::unit::Unit;
+
+/// The directives that bound what a directory of the unit holds, with where systemd makes such directories.
+const QUOTAS: [(&str, &str); 3] = [
+    ("StateDirectoryQuota", "/var/lib"),
+    ("CacheDirectoryQuota", "/var/cache"),
+    ("LogsDirectoryQuota", "/var/log"),
+];
+
+impl Resources {
+    /// Temporary directories have their size; this is about what stays.
+    pub(super) fn disk_space(&self, planner: &mut Planner<'_>) {
+        let filesystem = &planner.policy.filesystem;
+        let made: Vec<String> = planner.base.iter().flat_map(Unit::directories).collect();
+        let made: Vec<String> = made
+            .into_iter()
+            // What is in memory, and what root alone writes.
+            .filter(|path| !below(path, "/run") && !below(path, "/etc"))
+            .collect();
+        let written: Vec<String> =
+            filesystem.state.iter().chain(&filesystem.writable).map(|path| path.path().to_owned()).collect();
+        let temporary = format!("temporary directories of {} each", filesystem.temporary_size);
+        if made.is_empty() && written.is_empty() && !planner.base.is_empty() {
+            let nothing = Mechanism::named(format!("{temporary}, and nothing else that it can write"));
+            guarantee(&DISK_SPACE_LIMITED).by(nothing).keep(planner);
+            return;
+        }
+        let Some(size) = &self.disk else {
+            let open = Mechanism::named(temporary)
+                .leaves_open("without `resources.disk` the service can fill the disk that its state is on");
+            guarantee(&DISK_SPACE_LIMITED).by(open).keep(planner);
+            return;
+        };
+        let size = bytes(size.as_str());
+        if size == 0 {
+            let reason = "a service with state has to store some of it".to_owned();
+            let help = "name an amount, such as `10G`".to_owned();
+            planner.find(Finding::new(Kind::Conflict { reason, help }, "/resources/disk"));
+        }
+        let quotas = QUOTAS.iter().filter(|(_, parent)| made.iter().any(|path| below(path, parent)));
+        let quotas = quotas.fold(
+            Mechanism::named(format!("{temporary}, and project quotas on its own directories")),
+            |mechanism, (directive, _)| mechanism.and(directive, Value::Bytes(size)),
+        );
+        let each_file = Mechanism::service("LimitFSIZE", Value::Bytes(size))
+            .summary(format!("{temporary}, and LimitFSIZE="))
+            .leaves_open(
+                "each file is bounded, and their number is not: bounding all of them takes systemd 258 and project quotas on \
+                 the file system of the unit's own StateDirectory=",
+            );
+        let reason = no_quotas(planner, &written, &made);
+        guarantee(&DISK_SPACE_LIMITED).by(quotas.unless(reason)).or(each_file).keep(planner);
+    }
+}
+
+/// Why project quotas do not bound what the service stores, if they do not. systemd leaves them out without a word where
+/// the file system has none, so the target has to say that it has.
+fn no_quotas(planner: &Planner<'_>, written: &[String], made: &[String]) -> Option<String> {
+    let bounded = |path: &String| {
+        made.iter().any(|own| below(path, own) && QUOTAS.iter().any(|(_, parent)| below(own, parent)))
+    };
+    if let Some(path) = written.iter().find(|path| !bounded(path)) {
+        return Some(format!("{path} is in no directory that systemd makes for the unit"));
+    }
+    let has_quotas = |path: &String| {
+        planner.target.project_quotas.iter().map(HostPath::path).any(|mount| below(path, mount))
+    };
+    if let Some(path) = made.iter().find(|path| !has_quotas(path)) {
+        return Some(format!("the target does not say that {path} has project quotas"));
+    }
+    // The owner of a file may give it another project, except in a user namespace: fs/ioctl.c, fileattr_set_prepare().
+    (!planner.keeps(&USERS_MAPPED))
+        .then(|| "without a user namespace the service can leave its project".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use sandboxed_systemd::name::UnitName;
+
+    use crate::json;
+    use crate::plan::{Plan, Status};
+    use crate::resolve::{Surroundings, resolve};
+    use crate::scalar::HostPath;
+    use crate::target::Target;
+    use crate::unit::Unit;
+
+    fn planned(disk: &str, unit: &str, target: &str, quotas: &str) -> (Plan, Status) {
+        let policy = format!(
+            r#"{{ "version": 1, "name": "a", "units": ["a.service"], "filesystem": {{ "state": ["/var/lib/a"] }}{disk} }}"#
+        );
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let mut target: Target = target.parse().unwrap();
+        target.project_quotas = HostPath::new(quotas).into_iter().collect();
+        let name = UnitName::new("a.service").unwrap();
+        let units = [Unit::parse(name, &format!("[Service]\nUser=a\nExecStart=/bin/a\n{unit}")).unwrap()];
+        let surroundings = Surroundings { units: &units, ..Surroundings::default() };
+        let (plan, _) = resolved.plan(&target, surroundings).unwrap();
+        let outcome = plan.outcomes.iter().find(|outcome| outcome.guarantee == "disk-space-limited").unwrap();
+        let status = outcome.status.clone();
+        (plan, status)
+    }
+
+    /// A bound holds where the target has what it takes, and is named as weak everywhere else.
+    #[test]
+    fn the_disk_is_bounded_or_said_not_to_be() {
+        const DISK: &str = r#", "resources": { "disk": "8M" }"#;
+        const NEW: &str = "systemd=258,kernel=6.12";
+        let made = "StateDirectory=a\n";
+        let (plan, status) = planned(DISK, made, NEW, "/var/lib");
+        assert!(matches!(status, Status::Kept { .. }), "{status:?}");
+        assert_eq!(plan.lines("StateDirectoryQuota"), ["8388608"]);
+        assert!(plan.lines("LimitFSIZE").is_empty());
+        for (unit, target, quotas) in
+            [(made, NEW, ""), (made, "debian-13", "/var/lib"), ("", NEW, "/var/lib"), (made, NEW, "/srv")]
+        {
+            let (plan, status) = planned(DISK, unit, target, quotas);
+            assert!(matches!(status, Status::Weak { .. }), "{unit} {target} {quotas}: {status:?}");
+            assert!(plan.lines("StateDirectoryQuota").is_empty());
+            assert_eq!(plan.lines("LimitFSIZE"), ["8388608"]);
+        }
+        let (plan, status) = planned("", made, NEW, "/var/lib");
+        assert!(matches!(status, Status::Weak { .. }), "{status:?}");
+        assert!(plan.lines("LimitFSIZE").is_empty());
+    }
+}
