@@ -26,6 +26,10 @@ wait -n
 /// The program.
 pub(crate) const PROGRAM: &str = "qemu-system-x86_64";
 
+/// kernel-command-line(7). Under emulation a service may need minutes for what takes it seconds elsewhere.
+const KERNEL_ARGUMENTS: &str = "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=no \
+    systemd.default_timeout_start_sec=400";
+
 /// How long the agent may stay silent: longer than a command may take.
 const SILENCE: Duration = Duration::from_secs(420);
 
@@ -63,7 +67,7 @@ impl Vm {
         .arg(boot.kernel)
         .arg("-initrd")
         .arg(boot.initrd)
-        .args(["-append", "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=no"])
+        .args(["-append", KERNEL_ARGUMENTS])
         .args(["-drive", &format!("if=virtio,format=raw,snapshot=on,file={}", boot.disk.display())])
         .args(["-serial", &format!("file:{}", console.display())])
         .args(["-chardev", &format!("socket,id=agent,server=on,wait=off,path={}", socket.display())])

@@ -163,9 +163,11 @@ impl Sibling {
     /// Lets the filter treat the sibling's slice as it treats the service's.
     fn filter(&mut self, helper: &str, group: &str) -> Result<()> {
         let parsed = ParsedUnit::parse(&host::unit_text(helper)?)?;
-        let commands = parsed.commands(Section::Service, "ExecStart")?;
+        // What takes the elements away changes rules and nothing else; what loads them also leaves the table's owner with
+        // the service manager, which is the helper's business.
+        let commands = parsed.commands(Section::Service, "ExecStop")?;
         let elements = commands.iter().find_map(|command| {
-            let file = command.arguments.iter().find(|argument| argument.ends_with("-elements.nft"))?;
+            let file = command.arguments.iter().find(|argument| argument.ends_with("-remove.nft"))?;
             Some((command.clone(), file.clone()))
         });
         let (loader, file) = elements.with_context(|| format!("{helper} loads no elements"))?;
@@ -179,8 +181,8 @@ impl Sibling {
             let lines = text.lines().filter(|line| line.contains(&quoted));
             Ok(lines.map(|line| line.replace(&quoted, &format!("\"{own}\"")) + "\n").collect())
         };
-        let add = for_us(&file)?;
-        let undo = for_us(&file.replace("-elements.nft", "-remove.nft"))?;
+        let add = for_us(&file.replace("-remove.nft", "-elements.nft"))?;
+        let undo = for_us(&file)?;
         self.load(&loader, &add)?;
         self.undo = Some((loader, undo));
         Ok(())
