@@ -193,8 +193,6 @@ impl Sibling {
         let file = self.folder.join("rules.nft");
         fs::write(&file, rules)?;
         let options = loader.arguments.iter().take_while(|argument| !argument.starts_with('/'));
-        // The service manager keeps the table for units, and would not listen to us; these rules end before we do.
-        let options = options.filter(|option| *option != "--keep");
         let output = Command::new(&loader.program)
             .args(options)
             .arg(&file)
