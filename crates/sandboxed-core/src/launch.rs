@@ -7,6 +7,7 @@ use sandboxed_systemd::Version;
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::value::{AbsPath, Argument, ExecLine, Prefixes, Privileges, Value};
 
+use crate::areas::processes::PidMechanism;
 use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
 use crate::plan::Setting;
@@ -46,13 +47,16 @@ const MADE_INSTEAD: [(&str, &str, Version); 2] =
     [("--user-namespace", "PrivateUsers", OLDEST), ("--pid-namespace", "PrivatePIDs", Version(257))];
 
 /// Commands that speak to the main process by `$MAINPID`: they stay where it can be seen.
-const BESIDE_MAIN: [&str; 4] = ["ExecStartPost", "ExecReload", "ExecReloadPost", "ExecStop"];
+pub(crate) const BESIDE_MAIN: [&str; 4] = ["ExecStartPost", "ExecReload", "ExecReloadPost", "ExecStop"];
 
 impl Launcher {
     /// The launcher of the target, for units that it can start.
     pub(crate) fn find(policy: &Policy, target: &Target, units: &[Unit]) -> Result<Self, String> {
         if !policy.processes.namespace {
             return Err("the policy wants no PID namespace".to_owned());
+        }
+        if policy.processes.mechanism != PidMechanism::Launcher {
+            return Err("the policy wants its PID namespace without sandboxed-launch".to_owned());
         }
         let program = target.program("sandboxed-launch").and_then(|path| AbsPath::new(path.path()).ok());
         let program = program.ok_or("the target does not say where sandboxed-launch is")?;
@@ -125,7 +129,11 @@ impl Launcher {
 
 /// A service that could have a PID namespace but for its type can be helped.
 fn refuse_forking(planner: &mut Planner<'_>) {
-    if !planner.policy.processes.namespace || planner.target.program("sandboxed-launch").is_none() {
+    let launched = planner.policy.processes.mechanism == PidMechanism::Launcher;
+    if !planner.policy.processes.namespace
+        || !launched
+        || planner.target.program("sandboxed-launch").is_none()
+    {
         return;
     }
     for unit in planner.base.iter().filter(|unit| unit.service_type() == "forking") {
@@ -142,7 +150,7 @@ fn refuse_forking(planner: &mut Planner<'_>) {
 }
 
 /// Why the launcher cannot start this unit.
-fn cannot(unit: &Unit) -> Option<String> {
+pub(crate) fn cannot(unit: &Unit) -> Option<String> {
     if unit.service_type() == "forking" {
         return Some("its type is forking".to_owned());
     }
@@ -156,16 +164,19 @@ fn cannot(unit: &Unit) -> Option<String> {
     Some(format!("{}= is run by a shell (`|`)", shell.directive))
 }
 
-/// Writes the commands anew, and gives the launcher what it needs.
-pub(crate) fn finish(planner: &mut Planner<'_>) {
-    refuse_forking(planner);
-    let Ok(launcher) = &planner.launcher else { return };
-    if launcher.options.is_empty() {
-        return;
-    }
-    let serves = launcher.serves.clone();
-    let setting =
-        |name, value| Setting { section: Section::Service, name, value: Some(value), serves: serves.clone() };
+/// Writes the commands of all units anew, each as `wrap` has it started.
+pub(crate) fn rewrite(
+    planner: &mut Planner<'_>,
+    serves: &[&'static str],
+    by: &str,
+    wrap: &dyn Fn(&Command, &Unit) -> ExecLine,
+) {
+    let setting = |name, value| Setting {
+        section: Section::Service,
+        name,
+        value: Some(value),
+        serves: serves.to_vec(),
+    };
     for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
         // What is in the unit's settings already has lost its prefixes.
         let confined = |command: &Command| unit.settings.get(Section::Service, command.directive).is_some();
@@ -176,7 +187,7 @@ pub(crate) fn finish(planner: &mut Planner<'_>) {
                 command.line.prefixes.privileges = Privileges::Restricted;
             }
             let line = if command.line.prefixes.privileges == Privileges::Restricted {
-                Ok(launcher.wrap(&command, base, planner.policy))
+                Ok(wrap(&command, base))
             } else {
                 command.line.to_line()
             };
@@ -188,7 +199,7 @@ pub(crate) fn finish(planner: &mut Planner<'_>) {
                 Err(error) => {
                     let kind = Kind::Unit {
                         unit: base.name.as_str().to_owned(),
-                        reason: format!("a command cannot be started by sandboxed-launch: {error}"),
+                        reason: format!("a command cannot be started by {by}: {error}"),
                         help: "change the command, or set `processes.namespace` to false".to_owned(),
                     };
                     planner.findings.push(Finding::new(kind, "/processes/namespace"));
@@ -198,6 +209,22 @@ pub(crate) fn finish(planner: &mut Planner<'_>) {
         for (name, lines) in directives {
             unit.settings.put(setting(name, Value::Exec(lines)));
         }
+    }
+}
+
+/// Writes the commands anew, and gives the launcher what it needs.
+pub(crate) fn finish(planner: &mut Planner<'_>) {
+    refuse_forking(planner);
+    let Ok(launcher) = planner.launcher.clone() else { return };
+    if launcher.options.is_empty() {
+        return;
+    }
+    let serves = launcher.serves.clone();
+    let policy = planner.policy;
+    rewrite(planner, &serves, "sandboxed-launch", &|command, unit| launcher.wrap(command, unit, policy));
+    let setting =
+        |name, value| Setting { section: Section::Service, name, value: Some(value), serves: serves.clone() };
+    for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
         for (option, name, since) in MADE_INSTEAD {
             let made = launcher.options.iter().any(|made| made == option);
             if made && planner.target.systemd >= since && base.scalar(name).is_some() {

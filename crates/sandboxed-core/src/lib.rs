@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, the environment or a file; the same input gives the same bytes.
 
 pub mod areas;
+mod chain;
 pub mod check;
 pub mod diagnostic;
 pub mod document;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::value::{AbsPath, Value};
 
+use crate::chain::Chain;
 use crate::diagnostic::Kind;
 use crate::guarantee::Guarantee;
 use crate::launch::Launcher;
@@ -52,6 +53,8 @@ pub struct Planner<'a> {
     pub closure: Option<&'a [HostPath]>,
     /// The launcher, or why there is none.
     pub launcher: Result<Launcher, String>,
+    /// What starts the units where the policy asks for unshare(1) instead, or why it cannot.
+    pub chain: Result<Chain, String>,
     /// The plan so far.
     pub plan: Plan,
     /// What was found so far.

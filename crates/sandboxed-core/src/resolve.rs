@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::areas;
+use crate::chain::{self, Chain};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Kind, Severity, nearest};
 use crate::document::{Node, Part};
@@ -121,12 +122,14 @@ impl Resolved {
             base: surroundings.units,
             sockets: surroundings.sockets,
             closure: surroundings.closure,
+            chain: Chain::find(&self.policy, target, surroundings.units),
             launcher: Launcher::find(&self.policy, target, surroundings.units),
             plan: Plan::new(self, target, slice, units, sockets),
             findings,
         };
         areas::plan(&mut planner);
         launch::finish(&mut planner);
+        chain::finish(&mut planner);
         verification(&mut planner);
         let refused = planner.findings.iter().any(|finding| finding.kind.severity() == Severity::Error);
         if refused { Err(planner.findings) } else { Ok((planner.plan, planner.findings)) }

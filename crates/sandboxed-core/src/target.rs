@@ -209,6 +209,8 @@ impl Target {
         let usual = match name {
             "nft" => "/usr/sbin/nft",
             "ip" => "/usr/sbin/ip",
+            "unshare" => "/usr/bin/unshare",
+            "setpriv" => "/usr/bin/setpriv",
             "systemctl" => "/usr/bin/systemctl",
             "systemd-socket-proxyd" => "/usr/lib/systemd/systemd-socket-proxyd",
             "iptables-restore" => "/usr/sbin/iptables-restore",

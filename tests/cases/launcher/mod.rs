@@ -1,6 +1,7 @@
 //! `sandboxed-launch` on a real systemd: everything a unit can do works as without it, and nothing gets out.
 
 mod confined;
+mod mechanisms;
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -19,6 +20,13 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("launcher::fails_closed", fails_closed),
     Case::new("launcher::hostile", hostile),
     Case::new("launcher::confined", confined::confined),
+    Case::new("launcher::mechanisms", mechanisms::mechanisms).on(&[
+        Suite::Bookworm,
+        Suite::Trixie,
+        Suite::Sid,
+    ]),
+    Case::new("launcher::private_pids_stops", mechanisms::private_pids_stops)
+        .on(&[Suite::Trixie, Suite::Sid]),
 ];
 
 const LAUNCHER: &str = "/usr/local/bin/sandboxed-launch";

@@ -222,7 +222,13 @@ impl Privileges {
         guarantee(&USERS_MAPPED)
             .by(Mechanism::launcher("--user-namespace", "a user namespace in which no other user exists")
                 .unless(outside.clone()))
-            .or(Mechanism::service("PrivateUsers", Value::Bool(true)).unless(outside))
+            .or(if planner.policy.processes.is_unshared() {
+                Mechanism::named("nothing")
+                    .leaves_open("unshare(1) cannot mount the /proc of its namespace in a user namespace")
+                    .unless(outside)
+            } else {
+                Mechanism::service("PrivateUsers", Value::Bool(true)).unless(outside)
+            })
             .keep(planner);
         guarantee(&NO_SETUID_FILES)
             .by(Mechanism::service("RestrictSUIDSGID", Value::Bool(true)))
@@ -309,7 +315,13 @@ fn kernel(planner: &mut Planner<'_>) {
         }))
         .keep(planner);
     one(planner, &PERSONALITY_LOCKED, Mechanism::service("LockPersonality", yes()));
-    one(planner, &KERNEL_TUNABLES_READ_ONLY, Mechanism::service("ProtectKernelTunables", yes()));
+    let tunables = Mechanism::service("ProtectKernelTunables", yes());
+    let tunables = if planner.policy.processes.is_unshared() {
+        tunables.leaves_open("the /proc that unshare(1) mounts is not read-only: its modes alone protect it")
+    } else {
+        tunables
+    };
+    one(planner, &KERNEL_TUNABLES_READ_ONLY, tunables);
     let modules = Mechanism::service("ProtectKernelModules", yes());
     // The kernel loads what a socket asks for, whoever asks.
     let rare = !planner.keeps(&PROTOCOLS_LIMITED);

@@ -4,6 +4,7 @@
 
 mod host;
 
+use sandboxed_systemd::Version;
 use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,12 +22,30 @@ pub struct Processes {
     /// is installed. Without it other users' processes are hidden, but not those of the service's own user.
     #[schemars(title = "Own processes", extend("x-guarantee" = "processes-hidden"))]
     pub namespace: bool,
+    /// By what the service gets its PID namespace. What is not the launcher loses something, which the plan names.
+    #[schemars(title = "Mechanism")]
+    pub mechanism: PidMechanism,
     /// What the service may see of /proc beside the processes.
     #[schemars(title = "Visible part of /proc", extend("x-guarantee" = "kernel-information-hidden"))]
     pub proc: Proc,
     /// What the service may see of /sys.
     #[schemars(title = "Visible part of /sys", extend("x-guarantee" = "host-hidden"))]
     pub sys: Sys,
+}
+
+/// By what a service gets its PID namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PidMechanism {
+    /// `sandboxed-launch`, which is the init of the namespace: reloads, notifications, the watchdog, sockets and clean stops
+    /// work as without it.
+    Launcher,
+    /// `PrivatePIDs=` of systemd, where that is known to let services clean up when they stop: since 262. Without the launcher
+    /// there is no Landlock; the service is PID 1 of its namespace, so that it has to reap.
+    PrivatePids,
+    /// `unshare --ipc --pid --fork --mount-proc --kill-child=SIGTERM` and setpriv(1), util-linux's tools: no reloads by `kill`,
+    /// no watchdog, no sockets by activation, no user namespace, a /proc that shows the kernel's files, no Landlock.
+    Unshare,
 }
 
 /// What the service sees in /proc.
@@ -51,9 +70,12 @@ pub enum Sys {
 
 impl Default for Processes {
     fn default() -> Self {
-        Self { namespace: true, proc: Proc::Pid, sys: Sys::Own }
+        Self { namespace: true, mechanism: PidMechanism::Launcher, proc: Proc::Pid, sys: Sys::Own }
     }
 }
+
+/// Since when a stop under `PrivatePIDs=` lets the service end by itself: the case `launcher::private_pids_stops` makes 200.
+const CLEAN_STOPS: Version = Version(262);
 
 guarantees! { Processes;
     PROCESSES_HIDDEN = "processes-hidden", "",
@@ -77,24 +99,31 @@ impl Processes {
             .iter()
             .any(|capability| capability.name() == "CAP_SYS_PTRACE")
             .then(|| "the policy gives CAP_SYS_PTRACE, which sees every process".to_owned());
-        let namespace = || Mechanism::launcher("--pid-namespace", "a PID namespace of its own");
-        guarantee(&PROCESSES_HIDDEN)
-            .by(namespace().and("ProtectProc", Value::word("invisible")).unless(powerful.clone()))
-            .or(Mechanism::service("ProtectProc", Value::word("invisible"))
+        let namespace = |planner: &Planner<'_>| self.namespace(planner);
+        let hidden = guarantee(&PROCESSES_HIDDEN)
+            .by(namespace(planner).and("ProtectProc", Value::word("invisible")).unless(powerful.clone()));
+        let untouched = guarantee(&PROCESSES_UNTOUCHED).by(namespace(planner));
+        // What a policy asks for by name is had or refused.
+        let (hidden, untouched) = if self.mechanism == PidMechanism::Launcher {
+            let hidden = hidden.or(Mechanism::service("ProtectProc", Value::word("invisible"))
                 .unless(powerful)
-                .leaves_open("processes of the same user outside of the service are seen"))
-            .keep(planner);
-        guarantee(&PROCESSES_UNTOUCHED)
-            .by(namespace())
-            .or(Mechanism::service("PrivateUsers", Value::Bool(true))
+                .leaves_open("processes of the same user outside of the service are seen"));
+            let untouched = untouched.or(Mechanism::service("PrivateUsers", Value::Bool(true))
                 // As for `users-mapped`: capabilities are worthless in a user namespace.
                 .unless((!planner.policy.privileges.capabilities.is_empty()).then(|| {
                     "the policy gives capabilities, which a user namespace would make worthless".to_owned()
                 }))
                 .summary("a user namespace in which no other user exists")
-                .leaves_open("processes of the same user outside of the service can be signalled by number"))
-            .keep(planner);
+                .leaves_open("processes of the same user outside of the service can be signalled by number"));
+            (hidden, untouched)
+        } else {
+            (hidden, untouched)
+        };
+        hidden.keep(planner);
+        untouched.keep(planner);
         let all = match self.proc {
+            Proc::Pid if self.is_unshared() => Mechanism::named("nothing")
+                .leaves_open("the /proc that unshare(1) mounts shows all of the kernel's files"),
             // A process shows the network that it is in, proc(5), and that is the machine's.
             Proc::Pid if planner.policy.network.mode == Mode::Filtered => {
                 Mechanism::service("ProcSubset", Value::word("pid")).leaves_open(
@@ -106,6 +135,47 @@ impl Processes {
                 .leaves_open("the policy shows the service the kernel's files in /proc"),
         };
         guarantee(&KERNEL_INFORMATION_HIDDEN).by(all).keep(planner);
+        if self.namespace && self.mechanism == PidMechanism::PrivatePids && planner.keeps(&PROCESSES_HIDDEN) {
+            planner.plan.notes.push(
+                "PrivatePIDs=: the service is PID 1 of its namespace, so that it has to reap and gets no signal it does not \
+                 handle, its own included; MAINPID= is refused, and nothing of sandboxed-launch's (Landlock, the last system \
+                 call filter) is there"
+                    .to_owned(),
+            );
+        }
         self.host(planner);
+    }
+
+    /// Whether unshare(1) makes the namespace, and mounts a /proc without what systemd does to it.
+    pub(super) fn is_unshared(&self) -> bool {
+        self.namespace && self.mechanism == PidMechanism::Unshare
+    }
+
+    /// The PID namespace, by the mechanism that the policy asks for.
+    fn namespace(&self, planner: &Planner<'_>) -> Mechanism {
+        let unwanted = (!self.namespace).then(|| "the policy wants no PID namespace".to_owned());
+        match self.mechanism {
+            PidMechanism::Launcher => Mechanism::launcher("--pid-namespace", "a PID namespace of its own"),
+            PidMechanism::PrivatePids => {
+                let systemd = planner.target.systemd;
+                let early = (systemd < CLEAN_STOPS).then(|| {
+                    format!(
+                        "under PrivatePIDs= systemd {systemd} is not known to let services clean up when they stop (257 kills \
+                         half of them), {CLEAN_STOPS} is; set `processes.mechanism` to `launcher`"
+                    )
+                });
+                let forking = planner.base.iter().find(|unit| unit.service_type() == "forking");
+                let forking = forking.map(|unit| format!("{}: its type is forking", unit.name));
+                Mechanism::service("PrivatePIDs", Value::Bool(true))
+                    .unless(unwanted)
+                    .unless(early)
+                    .unless(forking)
+            }
+            PidMechanism::Unshare => {
+                Mechanism::named("a PID namespace of its own, by unshare(1) and setpriv(1)")
+                    .unless(unwanted)
+                    .unless(planner.chain.as_ref().err().cloned())
+            }
+        }
     }
 }
