@@ -88,10 +88,10 @@ fn programs(options: &Options) -> Result<Vec<BpfProgram>, seccompiler::BackendEr
     }
     let mut in_vain = Rules::new();
     if options.lock_core_limit {
-        let core = || is(RESOURCE_OF_SETRLIMIT, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CORE));
+        let core = || is(RESOURCE_OF_SETRLIMIT, SeccompCmpOp::Eq, RLIMIT_CORE);
         forbid(&mut in_vain, libc::SYS_setrlimit, vec![SeccompRule::new(vec![core()?])?]);
         let set = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
-        let core = is(RESOURCE_OF_PRLIMIT, SeccompCmpOp::Eq, u64::from(libc::RLIMIT_CORE))?;
+        let core = is(RESOURCE_OF_PRLIMIT, SeccompCmpOp::Eq, RLIMIT_CORE)?;
         forbid(&mut in_vain, libc::SYS_prlimit64, vec![SeccompRule::new(vec![core, set])?]);
     }
     [
@@ -111,6 +111,9 @@ fn programs(options: &Options) -> Result<Vec<BpfProgram>, seccompiler::BackendEr
 /// Which argument of setrlimit(2) and of prlimit(2) says which limit.
 const RESOURCE_OF_SETRLIMIT: u8 = 0;
 const RESOURCE_OF_PRLIMIT: u8 = 1;
+
+/// The limit of core dumps, of asm-generic/resource.h: C libraries give it different types.
+const RLIMIT_CORE: u64 = 4;
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
