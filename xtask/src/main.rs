@@ -2,6 +2,7 @@
 
 mod bench;
 mod cli;
+mod dist;
 mod schema;
 mod test;
 mod testbed;

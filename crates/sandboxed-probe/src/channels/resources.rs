@@ -37,7 +37,7 @@ pub(super) const CHANNELS: &[Channel] = &[
     },
     Channel {
         id: "processor-time",
-        title: "use processor time without a limit",
+        title: "take processor time without a limit or a share",
         guarantee: Guarantee::ProcessorsShared,
         source: "systemd.resource-control(5)",
         attempt: |targets| unlimited(targets, "cpu.max"),
@@ -64,11 +64,11 @@ pub(super) const CHANNELS: &[Channel] = &[
         attempt: |_| {
             let limit = process::CORE;
             process::set_limit(0, limit, 0, 0).step("lower it")?;
-            process::set_limit(0, limit, 0, 4096)?;
-            let (_, hard) = process::limit(limit)?;
-            if hard < 4096 {
-                return Err(Shut::closed(format!("setting it succeeds, and it stays {hard}")));
+            let (_, lowered) = process::limit(limit)?;
+            if lowered != 0 {
+                return Err(Shut::closed(format!("setting it succeeds, and it stays {lowered}")));
             }
+            process::set_limit(0, limit, 0, 4096)?;
             Ok("raised the limit for core dumps from 0 to 4096".into())
         },
     },

@@ -6,7 +6,9 @@ use std::path::Path;
 use crate::channel::{Attempt, Shut};
 
 /// Whether a control group, or one above it, limits what `file` (for example `memory.max`) is about. For processors
-/// and disks a share by weight counts as well, where it means something: it bites when others want theirs.
+/// and disks a share by weight counts as well, where it means something: it bites when others want theirs. A share of the
+/// processors always does, and every group whose parent shares them out has one, a plain unit's too (`cpu.weight` in the
+/// kernel's cgroup-v2 documentation); one of the disks takes the scheduler BFQ or a cost model.
 pub(crate) fn limited(group: &Path, file: &str) -> Attempt {
     let mut next = Some(group);
     while let Some(directory) = next.filter(|directory| directory.starts_with("/sys/fs/cgroup")) {
