@@ -2,28 +2,40 @@
 //! caller's to say, since it depends on the machine.
 
 use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Fewer items than this are not worth a thread, which costs about as much as planning one policy.
 const FEW: usize = 16;
+/// So many blocks of items for each worker: enough that one slow block leaves work for the others, few enough that taking
+/// one costs nothing.
+const BLOCKS: usize = 64;
 
 /// What `work` makes of each item, in the order of the items, by so many threads at the most.
 pub fn map<T: Sync, R: Send>(workers: NonZero<usize>, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if workers == NonZero::<usize>::MIN || items.len() < FEW {
         return items.iter().map(work).collect();
     }
-    let part = |items: &[T]| items.iter().map(&work).collect::<Vec<R>>();
-    thread::scope(|scope| {
-        let parts: Vec<_> = items
-            .chunks(items.len().div_ceil(workers.get()))
-            .map(|items| scope.spawn(move || part(items)))
-            .collect();
+    let blocks: Vec<&[T]> = items.chunks(items.len().div_ceil(workers.get() * BLOCKS)).collect();
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(block) = blocks.get(index) else { return done };
+            done.push((index, block.iter().map(&work).collect::<Vec<R>>()));
+        }
+    };
+    let mut done: Vec<(usize, Vec<R>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers.get()).map(|_| scope.spawn(worker)).collect();
         // A panic in a worker goes on here: there is no result without its part.
-        let joined = parts
+        let joined = workers
             .into_iter()
-            .map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         joined.flatten().collect()
-    })
+    });
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().flat_map(|(_, results)| results).collect()
 }
 
 #[cfg(test)]

@@ -10,4 +10,4 @@ pub use command::ExecCommand;
 pub use effective::{Selection, parse_boolean};
 pub use reader::{Assignment, ParseError, ParsedUnit, Problem, ProblemKind};
 pub use words::{MalformedWord, parts, resolve_percent};
-pub use writer::{UnitText, WriteError};
+pub use writer::{Rendered, UnitText, WriteError};

@@ -121,7 +121,7 @@ impl Value {
     /// When the directive does not take such a value, or its syntax cannot express it.
     pub fn assignments(&self, directive: &'static Directive) -> Result<Vec<String>, ValueError> {
         let texts = match self {
-            Self::Word(text) => vec![words::word(text, directive)?],
+            Self::Word(text) => vec![words::word(text, directive)?.into_owned()],
             Self::Words(texts) => words::words(texts, directive)?,
             Self::Path(path) => vec![path::render(&[PathSpec::new(path.clone())], directive)?],
             Self::Paths(paths) => vec![path::render(paths, directive)?],

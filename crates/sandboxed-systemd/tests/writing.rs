@@ -26,8 +26,30 @@ fn writes_sections_comments_and_values_in_order() {
     assert_eq!(
         unit.to_string(),
         "# Made by a test.\n#\n# Do not edit.\n\n[Unit]\nAfter=a.service\n\n[Service]\n# why\n# ExecStart=/bin/false\n\
-         PrivateTmp=yes\nSlice=sandboxed-a\\x2db.slice\nNoNewPrivileges=yes\nExecStart=\n\
+         PrivateTmp=yes\n\nSlice=sandboxed-a\\x2db.slice\nNoNewPrivileges=yes\nExecStart=\n\
          ExecStart=/bin/echo 100%% $$HOME \\; \"a b\" \"\\n\"\n"
+    );
+}
+
+#[test]
+fn neighbours_with_the_same_comment_share_it() {
+    let mut unit = UnitText::new();
+    for (name, comment) in [
+        ("NoNewPrivileges", "a"),
+        ("PrivateDevices", "a"),
+        ("PrivateUsers", "b"),
+        ("PrivateMounts", ""),
+        ("LockPersonality", "a"),
+    ] {
+        unit.set(Service, name, true).unwrap();
+        if !comment.is_empty() {
+            unit.comment_on(Service, name, comment);
+        }
+    }
+    assert_eq!(
+        unit.to_string(),
+        "[Service]\n# a\nNoNewPrivileges=yes\nPrivateDevices=yes\n\n# b\nPrivateUsers=yes\n\nPrivateMounts=yes\n\n\
+         # a\nLockPersonality=yes\n"
     );
 }
 

@@ -23,7 +23,7 @@ use crate::{host, show, systemctl};
 const LARGEST: u64 = 8 << 20;
 
 /// A plan with warnings, or all that is wrong.
-pub(crate) type Outcome = std::result::Result<(Plan, Vec<Diagnostic>), Vec<Diagnostic>>;
+pub(crate) type Outcome<T = Plan> = std::result::Result<(T, Vec<Diagnostic>), Vec<Diagnostic>>;
 
 /// A policy's text and where it comes from.
 pub(crate) struct Source {
@@ -39,19 +39,33 @@ pub(crate) struct Source {
 /// # Errors
 /// If something cannot be read at all.
 pub(crate) fn plans(policies: &Policies, surroundings: &Surroundings) -> Result<Result<Vec<Plan>, ExitCode>> {
+    planned(policies, surroundings, |plan| plan)
+}
+
+/// The same, with what becomes of each plan in its place.
+///
+/// # Errors
+/// If something cannot be read at all.
+pub(crate) fn planned<T: Send>(
+    policies: &Policies,
+    surroundings: &Surroundings,
+    becomes: impl Fn(Plan) -> T + Sync,
+) -> Result<Result<Vec<T>, ExitCode>> {
     let target = target(&surroundings.target)?;
-    let mut plans = Vec::new();
+    let mut planned = Vec::new();
     let mut worst = None;
     let sources = sources(policies)?;
-    let outcomes =
-        parallel::map(host::processors(), &sources, |source| outcome(source, &target, surroundings));
+    let outcomes = parallel::map(host::processors(), &sources, |source| {
+        let outcome = outcome(source, &target, surroundings)?;
+        anyhow::Ok(outcome.map(|(plan, warnings)| (becomes(plan), warnings)))
+    });
     for (source, outcome) in sources.iter().zip(outcomes) {
         match shown(source, outcome?) {
-            Ok(plan) => plans.push(plan),
+            Ok(one) => planned.push(one),
             Err(code) => worst = worst.max(Some(code)),
         }
     }
-    Ok(worst.map_or(Ok(plans), |code| Err(ExitCode::from(code))))
+    Ok(worst.map_or(Ok(planned), |code| Err(ExitCode::from(code))))
 }
 
 /// One policy, planned; what is wrong with it is shown. The number is the exit code.
@@ -67,11 +81,11 @@ pub(crate) fn plan(
 }
 
 /// A plan, with its warnings shown; or, with all that is wrong shown, the exit code.
-fn shown(source: &Source, outcome: Outcome) -> Result<Plan, u8> {
+fn shown<T>(source: &Source, outcome: Outcome<T>) -> Result<T, u8> {
     match outcome {
-        Ok((plan, warnings)) => {
+        Ok((planned, warnings)) => {
             show::diagnostics(&source.name, &source.text, &warnings);
-            Ok(plan)
+            Ok(planned)
         }
         Err(diagnostics) => Err(judge(source, &diagnostics)),
     }
@@ -113,7 +127,7 @@ fn judge(source: &Source, diagnostics: &[Diagnostic]) -> u8 {
 /// # Errors
 /// If one cannot be read.
 pub(crate) fn sources(policies: &Policies) -> Result<Vec<Source>> {
-    let files = policies.files.iter().map(|path| {
+    let files = parallel::map(host::processors(), &policies.files, |path| {
         let text = text(path)?;
         Ok(Source { name: path.display().to_string(), text })
     });
@@ -121,7 +135,7 @@ pub(crate) fn sources(policies: &Policies) -> Result<Vec<Source>> {
         let preset = preset(name)?;
         Ok(Source { name: format!("presets/{name}.json"), text: preset.text.to_owned() })
     });
-    files.chain(presets).collect()
+    files.into_iter().chain(presets).collect()
 }
 
 /// A preset by its name.

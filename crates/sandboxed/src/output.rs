@@ -64,17 +64,14 @@ fn replace(folder: &Path, files: &Artifacts, durable: bool) -> Result<()> {
 
 /// Makes the folders that the files are in.
 fn make_folders(folder: &Path, files: &Artifacts) -> Result<()> {
-    let mut made = None;
-    for name in files.keys() {
-        // Files come in the order of their names, so those of one folder mostly come together.
-        let parent = Path::new(name).parent();
-        if made != parent {
-            let wanted = folder.join(parent.unwrap_or(Path::new("")));
-            std::fs::create_dir_all(&wanted).with_context(|| format!("cannot make {}", wanted.display()))?;
-            made = parent;
-        }
-    }
-    Ok(())
+    // Files come in the order of their names, so those of one folder mostly come together.
+    let mut folders: Vec<&Path> = files.keys().filter_map(|name| Path::new(name).parent()).collect();
+    folders.dedup();
+    let made = parallel::map(host::processors(), &folders, |below| {
+        let wanted = folder.join(below);
+        std::fs::create_dir_all(&wanted).with_context(|| format!("cannot make {}", wanted.display()))
+    });
+    made.into_iter().collect()
 }
 
 fn prepare(path: &Path, text: &str, durable: bool) -> Result<TempPath> {

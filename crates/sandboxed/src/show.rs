@@ -89,7 +89,7 @@ impl Paint {
 }
 
 /// Counts, and whatever does not hold.
-pub(crate) fn summary(plan: &Plan) {
+pub(crate) fn summary(plan: &Plan) -> String {
     let paint = Paint::new();
     let mut text = title(plan, &paint);
     let kept = plan.outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Kept { .. })).count();
@@ -99,7 +99,7 @@ pub(crate) fn summary(plan: &Plan) {
             text.push_str(&entry(outcome, &paint));
         }
     }
-    print(&text);
+    text
 }
 
 /// Every guarantee, area by area.
@@ -184,6 +184,12 @@ fn entry(outcome: &Outcome, paint: &Paint) -> String {
 
 /// What was written where.
 pub(crate) fn wrote<'a>(folder: &Path, files: impl Iterator<Item = &'a String>) {
-    let lines = files.map(|file| format!("  {}\n", folder.join(file).display()));
-    print(&format!("wrote\n{}", lines.collect::<String>()));
+    let folder = folder.display().to_string();
+    let mut text = "wrote\n".to_owned();
+    for file in files {
+        for piece in ["  ", folder.trim_end_matches('/'), "/", file, "\n"] {
+            text.push_str(piece);
+        }
+    }
+    print(&text);
 }

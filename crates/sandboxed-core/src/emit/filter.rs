@@ -10,6 +10,7 @@ use sandboxed_systemd::value::{AbsPath, Argument, Directory, ExecLine, Prefixes,
 
 use super::{EmitError, iptables, nft, unit::header};
 use crate::plan::Plan;
+use crate::target::Target;
 
 /// The unit that owns the table.
 pub(super) const HOLDER: &str = "sandboxed-filter.service";
@@ -33,9 +34,9 @@ pub(super) fn helper_name(plan: &Plan) -> Result<UnitName, EmitError> {
 }
 
 /// The program that owns the table, where there is to be one.
-pub(super) fn holder_program(plan: &Plan) -> Option<String> {
+pub(super) fn holder_program(target: &Target) -> Option<String> {
     // Owned tables came before `socket cgroupv2`, which every plan with a filter relies on, so any kernel has them here.
-    Some(plan.target.program("sandboxed")?.path().to_owned())
+    Some(target.program("sandboxed")?.path().to_owned())
 }
 
 /// A program with its arguments.
@@ -46,18 +47,19 @@ pub(super) fn line(
     Ok(ExecLine::new(AbsPath::new(program)?, arguments.into_iter().map(Argument::Literal)))
 }
 
-pub(super) fn nft_program(plan: &Plan) -> Result<String, EmitError> {
-    Ok(plan.target.program("nft").ok_or(EmitError::Program("nft"))?.path().to_owned())
+/// Where a program is.
+pub(super) fn program(target: &Target, name: &'static str) -> Result<String, EmitError> {
+    Ok(target.program(name).ok_or(EmitError::Program(name))?.path().to_owned())
 }
 
 /// The commands that load files in this order. `options` are for the one that asks the owner of the table.
-fn load(plan: &Plan, options: &[&str], files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
-    let paths = files.iter().map(|file| format!("{}/{file}", plan.target.rules.path()));
-    if let Some(holder) = holder_program(plan) {
+fn load(target: &Target, options: &[&str], files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
+    let paths = files.iter().map(|file| format!("{}/{file}", target.rules.path()));
+    if let Some(holder) = holder_program(target) {
         let words = ["filter", "load"].into_iter().chain(options.iter().copied()).map(str::to_owned);
         return Ok(vec![line(&holder, words.chain(paths))?]);
     }
-    let nft = nft_program(plan)?;
+    let nft = program(target, "nft")?;
     paths.map(|path| line(&nft, ["-f".to_owned(), path])).collect()
 }
 
@@ -80,7 +82,7 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     }
     // The rules name the slice's control group by its number, which a recreated slice no longer has.
     let mut needed = vec![plan.slice.clone()];
-    if holder_program(plan).is_some() {
+    if holder_program(&plan.target).is_some() {
         needed.push(UnitName::new(HOLDER)?);
     }
     for directive in ["Requires", "BindsTo", "After"] {
@@ -90,14 +92,14 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
     let files = ["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)];
-    let start = load(plan, &["--keep"], &files)?;
+    let start = load(&plan.target, &["--keep"], &files)?;
+    text.set(Section::Service, "ExecStart", Value::Exec(start.clone()))?;
     // A reload brings changed rules into the table without a moment in which there are none.
-    text.set(Section::Service, "ExecReload", Value::Exec(start.clone()))?;
-    text.set(Section::Service, "ExecStart", Value::Exec(start))?;
+    text.set(Section::Service, "ExecReload", Value::Exec(start))?;
     // Where the table is gone already there is nothing to take out of it.
     let ignoring = Prefixes { ignore_failure: true, ..Prefixes::default() };
-    let mut stop = load(plan, &[], &[nft::remove_file(plan)])?;
-    if let Some(holder) = holder_program(plan) {
+    let mut stop = load(&plan.target, &[], &[nft::remove_file(plan)])?;
+    if let Some(holder) = holder_program(&plan.target) {
         stop.push(line(&holder, ["filter", "release"].map(str::to_owned))?);
         keeps_owner(&mut text)?;
     }
@@ -115,16 +117,17 @@ pub(super) fn keeps_owner(text: &mut UnitText) -> Result<(), EmitError> {
 }
 
 /// The unit that owns the table, where there is to be one. It is the same for all sandboxes of a machine.
-pub(super) fn holder(plan: &Plan) -> Result<Option<String>, EmitError> {
-    let Some(program) = holder_program(plan) else { return Ok(None) };
+pub(super) fn holder(target: &Target) -> Result<Option<String>, EmitError> {
+    let Some(holder) = holder_program(target) else { return Ok(None) };
     let mut text = UnitText::new();
     text.comment("Made by sandboxed: owns the packet filter's table for as long as it runs.");
     text.set(Section::Unit, "Description", Value::word("Packet filter of all sandboxes"))?;
     text.set(Section::Unit, "After", Value::UnitNames(firewalls()?))?;
     text.set(Section::Service, "Type", Value::word("notify"))?;
-    let table = format!("{}/sandboxed.nft", plan.target.rules.path());
-    let arguments = ["filter".to_owned(), "hold".to_owned(), "--nft".to_owned(), nft_program(plan)?, table];
-    text.set(Section::Service, "ExecStart", Value::Exec(vec![line(&program, arguments)?]))?;
+    let table = format!("{}/sandboxed.nft", target.rules.path());
+    let nft = program(target, "nft")?;
+    let arguments = ["filter".to_owned(), "hold".to_owned(), "--nft".to_owned(), nft, table];
+    text.set(Section::Service, "ExecStart", Value::Exec(vec![line(&holder, arguments)?]))?;
     text.set(
         Section::Service,
         "RuntimeDirectory",

@@ -11,9 +11,10 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, Argument, ExecLine, Prefixes, Value};
 
-use super::filter::{HOLDER, firewalls};
+use super::filter::{self, HOLDER, firewalls};
 use super::{Artifacts, EmitError};
 use crate::plan::Plan;
+use crate::target::Target;
 
 /// The programs for the two families, with how their files end.
 const FAMILIES: [(&str, &str); 2] = [("iptables-restore", "v4"), ("ip6tables-restore", "v6")];
@@ -42,7 +43,7 @@ pub(super) fn emit(plan: &Plan, service: &Service, files: &mut Artifacts) {
 }
 
 /// The files and the unit that all sandboxes of a machine share.
-pub(super) fn emit_shared(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {
+pub(super) fn emit_shared(target: &Target, files: &mut Artifacts) -> Result<(), EmitError> {
     let shared = shared()?;
     let texts = [("add", shared.add()?), ("remove", shared.remove()), ("purge", shared.purge())];
     write(SHARED, texts, files);
@@ -55,14 +56,14 @@ pub(super) fn emit_shared(plan: &Plan, files: &mut Artifacts) -> Result<(), Emit
         text.set(Section::Unit, directive, Value::UnitNames(slice.clone()))?;
     }
     text.add(Section::Unit, "After", Value::UnitNames(firewalls()?))?;
-    let add = load(plan, SHARED, "add", false)?;
-    let leave = [load(plan, SHARED, "remove", true)?, load(plan, SHARED, "purge", true)?].concat();
-    if let Some(program) = plan.target.program("sandboxed") {
+    let add = load(target, SHARED, "add", false)?;
+    let leave = [load(target, SHARED, "remove", true)?, load(target, SHARED, "purge", true)?].concat();
+    if let Some(program) = target.program("sandboxed") {
         text.set(Section::Service, "Type", Value::word("exec"))?;
         text.set(Section::Service, "ExecStartPre", Value::Exec([leave.clone(), add].concat()))?;
         let mut words = vec!["filter".to_owned(), "watch".to_owned()];
         for (restore, _) in FAMILIES {
-            words.push(saving(plan, restore)?);
+            words.push(saving(target, restore)?);
         }
         text.set(Section::Service, "ExecStart", Value::Exec(vec![line(program.path(), words)?]))?;
         text.set(Section::Service, "OOMScoreAdjust", Value::Signed(-1000))?;
@@ -89,10 +90,11 @@ pub(super) fn helper(plan: &Plan, text: &mut UnitText) -> Result<(), EmitError> 
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
     // Chains that somebody flushed are no longer led to, and are taken away by themselves.
-    let leave = [load(plan, &stem, "remove", true)?, load(plan, &stem, "purge", true)?].concat();
+    let leave =
+        [load(&plan.target, &stem, "remove", true)?, load(&plan.target, &stem, "purge", true)?].concat();
     text.set(Section::Service, "ExecStartPre", Value::Exec(leave.clone()))?;
-    text.set(Section::Service, "ExecStart", Value::Exec(load(plan, &stem, "add", false)?))?;
-    text.set(Section::Service, "ExecReload", Value::Exec(load(plan, &stem, "update", false)?))?;
+    text.set(Section::Service, "ExecStart", Value::Exec(load(&plan.target, &stem, "add", false)?))?;
+    text.set(Section::Service, "ExecReload", Value::Exec(load(&plan.target, &stem, "update", false)?))?;
     text.set(Section::Service, "ExecStopPost", Value::Exec(leave))?;
     Ok(())
 }
@@ -106,23 +108,19 @@ fn write<const N: usize>(stem: &str, texts: [(&str, Restore); N], files: &mut Ar
 }
 
 /// The commands that load a text for both families, each as one transaction.
-fn load(plan: &Plan, stem: &str, what: &str, ignore_failure: bool) -> Result<Vec<ExecLine>, EmitError> {
+fn load(target: &Target, stem: &str, what: &str, ignore_failure: bool) -> Result<Vec<ExecLine>, EmitError> {
     let prefixes = Prefixes { ignore_failure, ..Prefixes::default() };
     let one = |(program, end): (&'static str, &str)| {
-        let file = format!("{}/{stem}-{what}.{end}", plan.target.rules.path());
+        let file = format!("{}/{stem}-{what}.{end}", target.rules.path());
         let words = ["--noflush", "--wait", PATIENCE].map(str::to_owned).into_iter().chain([file]);
-        Ok(line(&restoring(plan, program)?, words)?.with_prefixes(prefixes))
+        Ok(line(&filter::program(target, program)?, words)?.with_prefixes(prefixes))
     };
     FAMILIES.into_iter().map(one).collect()
 }
 
-fn restoring(plan: &Plan, program: &'static str) -> Result<String, EmitError> {
-    Ok(plan.target.program(program).ok_or(EmitError::Program(program))?.path().to_owned())
-}
-
 /// The program that lists what the other one loads: it lies beside it.
-fn saving(plan: &Plan, restore: &'static str) -> Result<String, EmitError> {
-    let path = restoring(plan, restore)?;
+fn saving(target: &Target, restore: &'static str) -> Result<String, EmitError> {
+    let path = filter::program(target, restore)?;
     Ok(path.strip_suffix("-restore").map_or_else(|| path.clone(), |start| format!("{start}-save")))
 }
 

@@ -11,8 +11,10 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{Directory, Value};
 
+use super::filter::program;
 use super::{Artifacts, EmitError, door, filter, unit::header};
 use crate::plan::{Namespace, Plan, Private};
+use crate::target::Target;
 
 /// The unit that owns the table.
 const HOLDER: &str = "sandboxed-network.service";
@@ -33,28 +35,22 @@ pub(super) fn own_unit(plan: &Plan) -> Result<UnitName, EmitError> {
     Ok(UnitName::new(&format!("sandboxed-{}-network.service", plan.name))?)
 }
 
-fn program(plan: &Plan, name: &'static str) -> Result<String, EmitError> {
-    Ok(plan.target.program(name).ok_or(EmitError::Program(name))?.path().to_owned())
-}
-
-/// The service's own part: the unit, its rules, and what leads through the wall.
-pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {
-    let Some(Namespace::Private(private)) = &plan.namespace else { return Ok(()) };
+/// The service's own part: the unit, its rules, and what leads through the wall. Says whether there is any.
+pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<bool, EmitError> {
+    let Some(Namespace::Private(private)) = &plan.namespace else { return Ok(false) };
     let rules = format!("sandboxed-{}-private.nft", plan.name);
     let name = own_unit(plan)?;
     files.insert(format!("systemd/system/{}", name.as_str()), helper(plan, private, &rules)?.to_string());
     files.insert(format!("nftables/{rules}"), private.chains.script().to_string());
-    door::emit(plan, &private.doors, files)
+    door::emit(plan, &private.doors, files)?;
+    Ok(true)
 }
 
 /// What is the same for all services of a machine.
-pub(super) fn shared(plans: &[Plan], files: &mut Artifacts) -> Result<(), EmitError> {
-    let private = |plan: &&Plan| matches!(plan.namespace, Some(Namespace::Private(_)));
-    if let Some(plan) = plans.iter().find(private) {
-        files.insert(format!("systemd/system/{HOLDER}"), holder(plan)?.to_string());
-        let table = Script::ensure(&private::table(Ownership::Owned));
-        files.insert(format!("nftables/{TABLE}"), table.to_string());
-    }
+pub(super) fn shared(target: &Target, files: &mut Artifacts) -> Result<(), EmitError> {
+    files.insert(format!("systemd/system/{HOLDER}"), holder(target)?.to_string());
+    let table = Script::ensure(&private::table(Ownership::Owned));
+    files.insert(format!("nftables/{TABLE}"), table.to_string());
     Ok(())
 }
 
@@ -68,13 +64,13 @@ fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitE
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
     filter::keeps_owner(&mut text)?;
-    let sandboxed = program(plan, "sandboxed")?;
-    let ip = ["--ip".to_owned(), program(plan, "ip")?];
+    let sandboxed = program(&plan.target, "sandboxed")?;
+    let ip = ["--ip".to_owned(), program(&plan.target, "ip")?];
     let rules = format!("{}/{rules}", plan.target.rules.path());
     let words = |action: &str| ["network", action].map(str::to_owned).into_iter();
     let up = words("up")
         .chain(ip.clone())
-        .chain(["--nft".to_owned(), filter::nft_program(plan)?])
+        .chain(["--nft".to_owned(), program(&plan.target, "nft")?])
         .chain(private.published.iter().map(|(protocol, port)| format!("--publish={protocol}/{port}")))
         .chain(private.interfaces.iter().map(|interface| format!("--interface={interface}")))
         .chain(private.prefixes.iter().map(|prefix| match prefix {
@@ -92,7 +88,7 @@ fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitE
 }
 
 /// It is the same for all sandboxes of a machine.
-fn holder(plan: &Plan) -> Result<UnitText, EmitError> {
+fn holder(target: &Target) -> Result<UnitText, EmitError> {
     let mut text = UnitText::new();
     text.comment(
         "Made by sandboxed: owns the rules of services with a network of their own for as long as it runs.",
@@ -101,13 +97,13 @@ fn holder(plan: &Plan) -> Result<UnitText, EmitError> {
     text.set(Section::Unit, "After", Value::UnitNames(filter::firewalls()?))?;
     text.set(Section::Unit, "StopWhenUnneeded", Value::Bool(true))?;
     text.set(Section::Service, "Type", Value::word("notify"))?;
-    let sandboxed = program(plan, "sandboxed")?;
+    let sandboxed = program(target, "sandboxed")?;
     let (ip, nft, systemctl) =
-        (program(plan, "ip")?, filter::nft_program(plan)?, program(plan, "systemctl")?);
+        (program(target, "ip")?, program(target, "nft")?, program(target, "systemctl")?);
     let hold = ["network", "hold", "--ip", &ip, "--nft", &nft, "--systemctl", &systemctl]
         .map(str::to_owned)
         .into_iter()
-        .chain([format!("{}/{TABLE}", plan.target.rules.path())]);
+        .chain([format!("{}/{TABLE}", target.rules.path())]);
     text.set(Section::Service, "ExecStart", Value::Exec(vec![filter::line(&sandboxed, hold)?]))?;
     // Nobody follows the interfaces any more, so the machine stops passing packets on; also where it was killed.
     let restore = ["network", "restore", "--ip", &ip];

@@ -6,6 +6,7 @@ use sandboxed_netfilter::table::Ownership;
 
 use super::{Artifacts, EmitError, filter};
 use crate::plan::Plan;
+use crate::target::Target;
 
 /// The file with the chains of a sandbox: it names no control group, so it can be checked anywhere.
 pub(super) fn chains_file(plan: &Plan) -> String {
@@ -22,17 +23,15 @@ pub(super) fn remove_file(plan: &Plan) -> String {
     format!("sandboxed-{}-remove.nft", plan.name)
 }
 
-/// The table without any sandbox; `None` where no sandbox has a filter.
-pub(super) fn table(plans: &[Plan]) -> Option<String> {
-    plans.iter().find(|plan| plan.filter.is_some()).map(|plan| {
-        let ownership = match filter::holder_program(plan) {
-            Some(_) => Ownership::Owned,
-            None => Ownership::Shared,
-        };
-        // Whether or not a sandbox on this machine needs it now: a later one must be able to rely on it.
-        let table = Table { inbound: true, ownership, ..Table::default() };
-        table.load().to_string()
-    })
+/// The table without any sandbox.
+pub(super) fn table(target: &Target) -> String {
+    let ownership = match filter::holder_program(target) {
+        Some(_) => Ownership::Owned,
+        None => Ownership::Shared,
+    };
+    // Whether or not a sandbox on this machine needs it now: a later one must be able to rely on it.
+    let table = Table { inbound: true, ownership, ..Table::default() };
+    table.load().to_string()
 }
 
 pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {

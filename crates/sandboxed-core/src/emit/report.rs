@@ -1,74 +1,116 @@
 //! `plan.json`: what was planned, for machines.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
 
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name;
+use sandboxed_systemd::unit::{Rendered, WriteError};
 use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-use crate::plan::{Namespace, Outcome, Plan, Settings};
+use super::{Directives, Quoted};
+use crate::plan::{Namespace, Outcome, Plan};
 use crate::target::Target;
 
-/// What was planned for all sandboxes of a machine.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report<'a> {
-    /// The version of this format.
-    pub version: u8,
-    /// The version of the program that made the plan.
-    pub made_by: &'static str,
-    /// The sandboxes, by name.
-    pub sandboxes: BTreeMap<&'a str, SandboxReport<'a>>,
+/// The version of this format.
+const VERSION: u8 = 1;
+
+/// `plan.json` of these plans.
+///
+/// # Errors
+/// If a value is none that systemd takes.
+pub fn report(plans: &[Plan]) -> Result<String, WriteError> {
+    let entry = |plan: &Plan| {
+        let directives = Directives::new(plan)?;
+        Ok((plan.name.clone(), entry(&SandboxReport::new(plan, &directives))))
+    };
+    Ok(text(plans.iter().map(entry).collect::<Result<_, WriteError>>()?))
+}
+
+/// `plan.json` of sandboxes, each with its name and its entry.
+pub(super) fn text(mut entries: Vec<(String, String)>) -> String {
+    entries.sort();
+    let length = entries.iter().map(|(name, entry)| name.len() + entry.len() + 16).sum::<usize>();
+    let mut text = String::with_capacity(length + 256);
+    // A thousand entries are as many megabytes as pieces of text; that is why they are joined and not serialized as one.
+    // No name needs quoting: see `SandboxName`.
+    let maker = concat!("sandboxed ", env!("CARGO_PKG_VERSION"));
+    let _ = write!(text, "{{\n  \"version\": {VERSION},\n  \"madeBy\": \"{maker}\",\n  \"sandboxes\": {{");
+    let mut separator = "\n";
+    for (name, entry) in entries {
+        for piece in [separator, "    \"", &name, "\": ", &entry] {
+            text.push_str(piece);
+        }
+        separator = ",\n";
+    }
+    text.push_str("\n  }\n}\n");
+    text
+}
+
+/// The entry of a sandbox, as it is indented within the whole.
+pub(super) fn entry(report: &SandboxReport<'_>) -> String {
+    let mut formatter = PrettyFormatter::new();
+    let mut text = Vec::with_capacity(32 << 10);
+    for _ in ["the whole", "its sandboxes"] {
+        // Nothing is written; only the depth is counted.
+        let _ = formatter.begin_object(&mut io::sink());
+    }
+    let mut serializer = Serializer::with_formatter(&mut text, formatter);
+    // Keys are strings and numbers finite: this does not fail.
+    let _ = report.serialize(&mut serializer);
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// What was planned for one sandbox.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SandboxReport<'a> {
+pub(super) struct SandboxReport<'a> {
     /// What the service is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'a str>,
+    description: Option<&'a str>,
     /// What the plan was made for.
-    pub target: &'a Target,
+    target: &'a Target,
     /// The units of the service.
-    pub units: Vec<&'a str>,
+    units: Vec<&'a str>,
     /// Its socket units.
-    pub sockets: Vec<&'a str>,
+    sockets: Vec<&'a str>,
     /// The slice that all of its processes are in.
-    pub slice: &'a str,
+    slice: &'a str,
     /// The slice's control group.
-    pub control_group: String,
+    control_group: String,
     /// The empty directory that becomes its root.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub root: Option<&'a str>,
+    root: Option<&'a str>,
     /// The packet filter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub filter: Option<FilterReport<'a>>,
+    filter: Option<FilterReport<'a>>,
     /// The network of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub network: Option<NetworkReport>,
+    network: Option<NetworkReport>,
     /// What became of each guarantee.
-    pub guarantees: &'a [Outcome],
+    guarantees: &'a [Outcome],
     /// The directives of its units, as systemd reads them.
-    pub directives: BTreeMap<&'static str, Vec<String>>,
+    directives: BTreeMap<&'static str, &'a [String]>,
     /// The directives of its slice.
-    pub slice_directives: BTreeMap<&'static str, Vec<String>>,
+    slice_directives: BTreeMap<&'static str, &'a [String]>,
     /// What should be known beside.
-    pub notes: &'a [String],
+    notes: &'a [String],
 }
 
 /// A service's network of its own.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct NetworkReport {
+struct NetworkReport {
     /// The unit that makes it.
-    pub unit: String,
+    unit: String,
     /// Its namespace.
-    pub namespace: String,
+    namespace: String,
     /// The ports that lead to it from other machines.
-    pub published: Vec<String>,
+    published: Vec<String>,
     /// Whether it switches connection tracking on for the machine.
-    pub connection_tracking: bool,
+    connection_tracking: bool,
 }
 
 impl NetworkReport {
@@ -90,36 +132,18 @@ impl NetworkReport {
 /// The packet filter of a sandbox.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct FilterReport<'a> {
+struct FilterReport<'a> {
     /// The helper unit that loads it.
-    pub unit: String,
+    unit: String,
     /// Its chains in the table `inet sandboxed`.
-    pub chains: Vec<&'a str>,
+    chains: Vec<&'a str>,
     /// Whether it switches connection tracking on for the machine.
-    pub connection_tracking: bool,
-}
-
-impl<'a> Report<'a> {
-    /// The report of these plans.
-    pub fn new(plans: &'a [Plan]) -> Self {
-        Self {
-            version: 1,
-            made_by: concat!("sandboxed ", env!("CARGO_PKG_VERSION")),
-            sandboxes: plans.iter().map(|plan| (plan.name.as_str(), SandboxReport::new(plan))).collect(),
-        }
-    }
-
-    /// The report as text.
-    pub fn to_text(&self) -> String {
-        // Keys are strings and numbers finite: this does not fail.
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        format!("{text}\n")
-    }
+    connection_tracking: bool,
 }
 
 impl<'a> SandboxReport<'a> {
     /// The report of this plan.
-    pub fn new(plan: &'a Plan) -> Self {
+    pub(super) fn new(plan: &'a Plan, rendered: &'a Directives<'a>) -> Self {
         Self {
             description: plan.description.as_deref(),
             target: &plan.target,
@@ -135,14 +159,36 @@ impl<'a> SandboxReport<'a> {
             }),
             network: NetworkReport::new(plan),
             guarantees: &plan.outcomes,
-            directives: directives(&plan.service, Section::Service),
-            slice_directives: directives(&plan.slice_settings, Section::Slice),
+            directives: directives(&rendered.service, Section::Service),
+            slice_directives: directives(&rendered.slice, Section::Slice),
             notes: &plan.notes,
         }
     }
 }
 
-fn directives(settings: &Settings, section: Section) -> BTreeMap<&'static str, Vec<String>> {
-    let settings = settings.iter().filter(|setting| setting.section == section);
-    settings.map(|setting| (setting.name, setting.lines())).collect()
+fn directives<'a>(settings: &'a [Quoted<'a>], section: Section) -> BTreeMap<&'static str, &'a [String]> {
+    let settings = settings.iter().filter(|(setting, _)| setting.section == section);
+    settings
+        .map(|(setting, rendered)| (setting.name, rendered.as_ref().map_or(&[] as &[_], Rendered::lines)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_joined_as_they_would_be_written() {
+        let target: Target = "debian-13".parse().unwrap();
+        let resolved = crate::resolve::Resolved::preset(&crate::preset::PRESETS[0]).unwrap();
+        let (plan, _) = resolved.plan(&target, crate::resolve::Surroundings::default()).unwrap();
+        let other = Plan { name: "another".to_owned(), ..plan.clone() };
+        let text = report(&[plan, other]).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            value["sandboxes"].as_object().unwrap().keys().collect::<Vec<_>>(),
+            ["another", "synapse"]
+        );
+        assert_eq!(format!("{value:#}\n"), text);
+    }
 }

@@ -5,13 +5,13 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, ExecLine, Value};
 
-use super::{Artifacts, EmitError, door, filter, network, verify};
+use super::{Artifacts, Directives, EmitError, Quoted, door, filter, network, quoted, verify};
 use crate::plan::{Namespace, Plan, Setting};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
 pub const DROP_IN: &str = "zz-sandboxed.conf";
 
-pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> {
+pub(super) fn emit(plan: &Plan, directives: &Directives<'_>, files: &mut Artifacts) -> Result<(), EmitError> {
     let helper = plan.filter.is_some().then(|| filter::helper_name(plan)).transpose()?;
     let mut needed: Vec<UnitName> = helper.iter().cloned().collect();
     needed.extend(network::unit(plan)?);
@@ -32,8 +32,10 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
         }
         text.set(Section::Service, "Slice", Value::UnitNames(vec![plan.slice.clone()]))?;
         let alone = |name: &str| unit.settings.get(Section::Service, name).is_some();
-        for setting in plan.service.iter().filter(|setting| !alone(setting.name)).chain(unit.settings.iter())
-        {
+        for setting in directives.service.iter().filter(|(setting, _)| !alone(setting.name)) {
+            write(&mut text, setting)?;
+        }
+        for setting in &quoted(&unit.settings)? {
             write(&mut text, setting)?;
         }
         files.insert(path(&unit.name), text.to_string());
@@ -41,12 +43,12 @@ pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<(), EmitError> 
     for socket in &plan.sockets {
         let mut text = drop_in(plan, helper.as_slice())?;
         text.set(Section::Socket, "Slice", Value::UnitNames(vec![plan.slice.clone()]))?;
-        for setting in plan.socket_settings.iter() {
+        for setting in &quoted(&plan.socket_settings)? {
             write(&mut text, setting)?;
         }
         files.insert(path(socket), text.to_string());
     }
-    files.insert(format!("systemd/system/{}", plan.slice.as_str()), slice(plan)?.to_string());
+    files.insert(format!("systemd/system/{}", plan.slice.as_str()), slice(plan, directives)?.to_string());
     if let Some(helper) = helper {
         files.insert(format!("systemd/system/{}", helper.as_str()), filter::helper(plan)?.to_string());
     }
@@ -72,7 +74,14 @@ pub(super) fn header(plan: &Plan) -> UnitText {
         plan.name,
         plan.target.systemd
     ));
-    text.comment("Change the policy instead of this file: it is written anew. Above each directive: the guarantees it serves.");
+    text.comment("Change the policy instead of this file: it is written anew.");
+    text
+}
+
+/// The header of a file with directives that serve guarantees.
+fn explained(plan: &Plan) -> UnitText {
+    let mut text = header(plan);
+    text.comment("Above each group of directives: the guarantees that it serves.");
     text
 }
 
@@ -81,7 +90,7 @@ pub(super) fn header(plan: &Plan) -> UnitText {
 /// Not `BindsTo=`: our units end only by being stopped, which `Requires=` hands on; and systemd would stop a running service
 /// as soon as it reads the new drop-in, as what it is bound to is not there yet (run on 252 and 257).
 fn drop_in(plan: &Plan, needed: &[UnitName]) -> Result<UnitText, EmitError> {
-    let mut text = header(plan);
+    let mut text = explained(plan);
     if !needed.is_empty() {
         for directive in ["Requires", "After"] {
             text.set(Section::Unit, directive, Value::UnitNames(needed.to_vec()))?;
@@ -91,12 +100,16 @@ fn drop_in(plan: &Plan, needed: &[UnitName]) -> Result<UnitText, EmitError> {
 }
 
 /// Writes a setting so that it holds whatever the unit and earlier drop-ins say.
-fn write(text: &mut UnitText, setting: &Setting) -> Result<(), EmitError> {
-    match &setting.value {
-        None => text.reset(setting.section, setting.name)?,
-        Some(Value::Binds(list)) if list.is_empty() => text.reset(setting.section, setting.name)?,
-        Some(Value::Paths(list)) if list.is_empty() => text.reset(setting.section, setting.name)?,
-        Some(value) => text.set_list_reset(setting.section, setting.name, value.clone())?,
+fn write(text: &mut UnitText, (setting, rendered): &Quoted<'_>) -> Result<(), EmitError> {
+    let Setting { section, name, value, .. } = setting;
+    let empty = match value {
+        Some(Value::Binds(list)) => list.is_empty(),
+        Some(Value::Paths(list)) => list.is_empty(),
+        _ => false,
+    };
+    match rendered {
+        Some(value) if !empty => text.reset_and_assign(value.clone())?,
+        _ => text.reset(*section, name)?,
     }
     if !setting.serves.is_empty() {
         text.comment_on(setting.section, setting.name, &setting.serves.join(", "));
@@ -104,10 +117,10 @@ fn write(text: &mut UnitText, setting: &Setting) -> Result<(), EmitError> {
     Ok(())
 }
 
-fn slice(plan: &Plan) -> Result<UnitText, EmitError> {
-    let mut text = header(plan);
+fn slice(plan: &Plan, directives: &Directives<'_>) -> Result<UnitText, EmitError> {
+    let mut text = explained(plan);
     text.set(Section::Unit, "Description", Value::word(format!("Sandbox {}", plan.name)))?;
-    for setting in plan.slice_settings.iter() {
+    for setting in &directives.slice {
         write(&mut text, setting)?;
     }
     Ok(text)

@@ -14,6 +14,32 @@ pub struct UnitText {
     sections: Vec<(Section, Vec<Entry>)>,
 }
 
+/// A directive with a value as systemd reads it, which only a typed value becomes.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    directive: &'static Directive,
+    lines: Vec<String>,
+}
+
+impl Rendered {
+    /// Quotes a value for its directive.
+    ///
+    /// # Errors
+    /// When the directive is unknown, or the value is not one that it can hold.
+    pub fn new(section: Section, name: &str, value: &Value) -> Result<Self, WriteError> {
+        let directive = known(section, name)?;
+        match value.assignments(directive) {
+            Ok(lines) => Ok(Self { directive, lines }),
+            Err(error) => Err(WriteError::Value { section, name: directive.name, error }),
+        }
+    }
+
+    /// What follows the `=` of each assignment.
+    pub fn lines(&self) -> &[String] {
+        &self.lines
+    }
+}
+
 /// The assignments to one directive.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -66,7 +92,8 @@ impl UnitText {
         self.comments.extend(comment_lines(text));
     }
 
-    /// Adds a comment above a directive; does nothing while the directive is not set.
+    /// Adds a comment above a directive; does nothing while the directive is not set. Neighbours with the same comments become a
+    /// group below one of them, with blank lines around it.
     pub fn comment_on(&mut self, section: Section, name: &str, text: &str) {
         if let Some(entry) = self.find(section, name) {
             entry.comments.extend(comment_lines(text));
@@ -79,8 +106,8 @@ impl UnitText {
     /// # Errors
     /// When the directive is unknown, or the value is not one that it can hold.
     pub fn set(&mut self, section: Section, name: &str, value: impl Into<Value>) -> Result<(), WriteError> {
-        let (directive, values) = rendered(section, name, &value.into())?;
-        self.entry(directive).values = values;
+        let Rendered { directive, lines } = Rendered::new(section, name, &value.into())?;
+        self.entry(directive).values = lines;
         Ok(())
     }
 
@@ -89,8 +116,8 @@ impl UnitText {
     /// # Errors
     /// As [`UnitText::set`].
     pub fn add(&mut self, section: Section, name: &str, value: impl Into<Value>) -> Result<(), WriteError> {
-        let (directive, values) = rendered(section, name, &value.into())?;
-        self.entry(directive).values.extend(values);
+        let Rendered { directive, lines } = Rendered::new(section, name, &value.into())?;
+        self.entry(directive).values.extend(lines);
         Ok(())
     }
 
@@ -105,9 +132,16 @@ impl UnitText {
         name: &str,
         value: impl Into<Value>,
     ) -> Result<(), WriteError> {
-        let (directive, values) = rendered(section, name, &value.into())?;
+        self.reset_and_assign(Rendered::new(section, name, &value.into())?)
+    }
+
+    /// The same for a value that is quoted already.
+    ///
+    /// # Errors
+    /// For dependencies, which nothing can take back.
+    pub fn reset_and_assign(&mut self, Rendered { directive, lines }: Rendered) -> Result<(), WriteError> {
         self.reset_directive(directive)?;
-        self.entry(directive).values = values;
+        self.entry(directive).values = lines;
         Ok(())
     }
 
@@ -206,18 +240,6 @@ fn known(section: Section, name: &str) -> Result<&'static Directive, WriteError>
         .ok_or_else(|| WriteError::UnknownDirective { section, name: name.to_owned() })
 }
 
-fn rendered(
-    section: Section,
-    name: &str,
-    value: &Value,
-) -> Result<(&'static Directive, Vec<String>), WriteError> {
-    let directive = known(section, name)?;
-    match value.assignments(directive) {
-        Ok(values) => Ok((directive, values)),
-        Err(error) => Err(WriteError::Value { section, name: directive.name, error }),
-    }
-}
-
 /// The lines of a comment. systemd ends a line at more than the newline, so all control characters go.
 fn comment_lines(text: &str) -> impl Iterator<Item = String> {
     text.split(['\n', '\r']).map(|line| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
@@ -227,8 +249,8 @@ impl fmt::Display for UnitText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let write_comments = |f: &mut fmt::Formatter<'_>, comments: &[String]| {
             comments.iter().try_for_each(|line| match line.trim_end() {
-                "" => writeln!(f, "#"),
-                line => writeln!(f, "# {line}"),
+                "" => f.write_str("#\n"),
+                line => ["# ", line, "\n"].iter().try_for_each(|part| f.write_str(part)),
             })
         };
         write_comments(f, &self.comments)?;
@@ -239,17 +261,25 @@ impl fmt::Display for UnitText {
             }
             first = false;
             writeln!(f, "[{section}]")?;
+            let mut above: Option<&[String]> = None;
             for entry in entries {
                 // What a directive of the same group has emptied already is not written.
                 if entry.reset.is_empty() && entry.values.is_empty() {
                     continue;
                 }
-                write_comments(f, &entry.comments)?;
+                // A comment is for all directives up to the next blank line.
+                if above != Some(&entry.comments) {
+                    if above.is_some() {
+                        f.write_str("\n")?;
+                    }
+                    write_comments(f, &entry.comments)?;
+                    above = Some(&entry.comments);
+                }
                 for name in &entry.reset {
-                    writeln!(f, "{name}=")?;
+                    [*name, "=\n"].iter().try_for_each(|part| f.write_str(part))?;
                 }
                 for value in entry.values.iter().skip(usize::from(entry.repeats_reset())) {
-                    writeln!(f, "{}={value}", entry.directive.name)?;
+                    [entry.directive.name, "=", value, "\n"].iter().try_for_each(|part| f.write_str(part))?;
                 }
             }
         }

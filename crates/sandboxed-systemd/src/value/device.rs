@@ -33,7 +33,7 @@ pub(super) fn render_rates(
         return Err(ValueError::Type(directive.name));
     }
     let one = |(path, rate): &(AbsPath, u64)| {
-        let path = quote::quoted(&quote::specifiers(path.as_str(), directive)?, "")?;
+        let path = quote::quoted(quote::specifiers(path.as_str(), directive)?)?;
         Ok(format!("{path} {rate}"))
     };
     rates.iter().map(one).collect()
@@ -56,5 +56,5 @@ fn render_one(device: &Device, directive: &'static Directive) -> Result<String, 
         // Without any, systemd would give all three.
         return Err(ValueError::Empty);
     }
-    Ok(format!("{} {rights}", quote::quoted(&quote::specifiers(&node, directive)?, "")?))
+    Ok(format!("{} {rights}", quote::quoted(quote::specifiers(&node, directive)?)?))
 }

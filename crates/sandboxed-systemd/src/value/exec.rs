@@ -117,11 +117,15 @@ impl ExecLine {
         for argument in &self.arguments {
             text.push(' ');
             let argument = match argument {
-                Argument::Expanded(argument) => argument.clone(),
-                Argument::Literal(argument) if self.prefixes.no_variables => {
-                    quote::specifiers(argument, directive)?
+                Argument::Expanded(argument) => argument.into(),
+                Argument::Literal(argument) => {
+                    let argument = quote::specifiers(argument, directive)?;
+                    if self.prefixes.no_variables || !argument.contains('$') {
+                        argument
+                    } else {
+                        argument.replace('$', "$$").into()
+                    }
                 }
-                Argument::Literal(argument) => quote::specifiers(argument, directive)?.replace('$', "$$"),
             };
             // Alone, it would separate two commands.
             if argument == ";" {

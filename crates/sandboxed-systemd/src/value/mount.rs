@@ -49,24 +49,25 @@ pub(super) fn render_binds(binds: &[Bind], directive: &'static Directive) -> Res
     if directive.syntax() != Syntax::Binds {
         return Err(ValueError::Type(directive.name));
     }
-    let part = |prefix: &str, path: &AbsPath| {
-        Ok::<_, ValueError>(quote::part(&format!("{prefix}{}", quote::specifiers(path.as_str(), directive)?)))
-    };
-    let mut texts = Vec::with_capacity(binds.len());
-    for Bind { optional, source, destination, recursive } in binds {
-        let mut text = part(if *optional { "-" } else { "" }, source)?;
+    let mut line = String::new();
+    for (index, Bind { optional, source, destination, recursive }) in binds.iter().enumerate() {
+        // One blank each: two would be read as an empty item.
+        if index > 0 {
+            line.push(' ');
+        }
+        let path = quote::specifiers(source.as_str(), directive)?;
+        line.push_str(&quote::part(if *optional { format!("-{path}").into() } else { path }));
         // Options come third, so they need a destination.
         if destination.is_some() || !recursive {
-            text.push(':');
-            text.push_str(&part("", destination.as_ref().unwrap_or(source))?);
+            let destination = destination.as_ref().unwrap_or(source);
+            line.push(':');
+            line.push_str(&quote::part(quote::specifiers(destination.as_str(), directive)?));
         }
         if !recursive {
-            text.push_str(":norbind");
+            line.push_str(":norbind");
         }
-        texts.push(text);
     }
-    // One blank each: two would be read as an empty item.
-    Ok(texts.join(" "))
+    Ok(line)
 }
 
 pub(super) fn render_tmpfs(mounts: &[TmpFs], directive: &'static Directive) -> Result<String, ValueError> {
@@ -94,7 +95,7 @@ pub(super) fn render_tmpfs(mounts: &[TmpFs], directive: &'static Directive) -> R
             text.push(if index == 0 { ':' } else { ',' });
             text.push_str(option);
         }
-        texts.push(quote::quoted(&text, "")?);
+        texts.push(quote::quoted(text.into())?.into_owned());
     }
     Ok(texts.join(" "))
 }

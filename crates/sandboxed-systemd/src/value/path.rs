@@ -132,19 +132,29 @@ pub(super) fn render(paths: &[PathSpec], directive: &'static Directive) -> Resul
     if one && (paths.len() > 1 || paths.iter().any(|spec| spec.in_root)) {
         return Err(ValueError::Type(directive.name));
     }
-    let mut texts = Vec::with_capacity(paths.len());
-    for PathSpec { optional, in_root, path } in paths {
+    let separator = if directive.syntax() == Syntax::Colons { ':' } else { ' ' };
+    let mut line = String::new();
+    for (index, PathSpec { optional, in_root, path }) in paths.iter().enumerate() {
         // The order of the prefixes is fixed.
-        let prefix = format!("{}{}", if *optional { "-" } else { "" }, if *in_root { "+" } else { "" });
-        let text = format!("{prefix}{}", quote::specifiers(path.as_str(), directive)?);
-        texts.push(match directive.syntax() {
-            Syntax::Line => quote::line(&text)?,
+        let prefix = match (optional, in_root) {
+            (false, false) => "",
+            (true, false) => "-",
+            (false, true) => "+",
+            (true, true) => "-+",
+        };
+        let path = quote::specifiers(path.as_str(), directive)?;
+        let text = if prefix.is_empty() { path } else { format!("{prefix}{path}").into() };
+        if index > 0 {
+            line.push(separator);
+        }
+        line.push_str(&match directive.syntax() {
+            Syntax::Line => quote::line(&text)?.into(),
             Syntax::Colons if prefix.is_empty() => {
-                quote::line(&quote::backslashed(&text, |character| matches!(character, '\\' | ':')))?
+                quote::line(&quote::backslashed(&text, |character| matches!(character, '\\' | ':')))?.into()
             }
             Syntax::Colons => return Err(ValueError::Type(directive.name)),
-            _ => quote::quoted(&text, "")?,
+            _ => quote::quoted(text)?,
         });
     }
-    Ok(texts.join(if directive.syntax() == Syntax::Colons { ":" } else { " " }))
+    Ok(line)
 }

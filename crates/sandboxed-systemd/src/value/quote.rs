@@ -1,5 +1,7 @@
 //! Quoting, for each of systemd's syntaxes: systemd.syntax(7), and `extract_first_word()` in its sources.
 
+use std::borrow::Cow;
+
 use super::ValueError;
 use crate::directive::{Directive, Syntax};
 
@@ -8,33 +10,57 @@ pub(crate) fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
+/// Whether a text is the same in every syntax: nothing in it is quoted, escaped, expanded or separates, anywhere. Nearly every
+/// word of a unit is such a text.
+fn is_plain(text: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-' | b'@' | b'+');
+    !text.is_empty() && text.bytes().all(plain)
+}
+
+/// Items with a blank between each two, each made by `one`.
+pub(super) fn joined<'a, Item>(
+    prefix: &str,
+    items: &'a [Item],
+    one: impl Fn(&'a Item) -> Result<Cow<'a, str>, ValueError>,
+) -> Result<String, ValueError> {
+    let mut text = prefix.to_owned();
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            text.push(' ');
+        }
+        text.push_str(&one(item)?);
+    }
+    Ok(text)
+}
+
 pub(super) fn within(length: usize, limit: usize) -> Result<(), ValueError> {
     if length > limit { Err(ValueError::TooLong { length, limit }) } else { Ok(()) }
 }
 
 /// Doubles `%` where it starts a specifier, systemd.unit(5) "Specifiers".
-pub(super) fn specifiers(text: &str, directive: &'static Directive) -> Result<String, ValueError> {
-    if directive.expands_specifiers() {
-        Ok(text.replace('%', "%%"))
-    } else if text.contains('%') {
-        Err(ValueError::Percent(text.to_owned(), directive.name))
+pub(super) fn specifiers<'a>(
+    text: &'a str,
+    directive: &'static Directive,
+) -> Result<Cow<'a, str>, ValueError> {
+    if !text.contains('%') {
+        Ok(text.into())
+    } else if directive.expands_specifiers() {
+        Ok(text.replace('%', "%%").into())
     } else {
-        Ok(text.to_owned())
+        Err(ValueError::Percent(text.to_owned(), directive.name))
     }
 }
 
 /// One word of the directive's syntax, or its whole line.
-pub(super) fn word(text: &str, directive: &'static Directive) -> Result<String, ValueError> {
+pub(super) fn word<'a>(
+    text: Cow<'a, str>,
+    directive: &'static Directive,
+) -> Result<Cow<'a, str>, ValueError> {
     if text.is_empty() {
         return Err(ValueError::Empty);
     }
-    match directive.syntax() {
-        Syntax::Line => line(text),
-        Syntax::BareWords => Ok(backslashed(&bare(text, "a word")?, |character| character == '\\')),
-        Syntax::UnitNames => line(&bare(text, "the name of a unit")?),
-        Syntax::Words => quoted(text, ""),
-        Syntax::EscapedWords => escaped(text),
-        Syntax::RawWords => raw(text),
+    let quoted = match directive.syntax() {
         Syntax::Exec
         | Syntax::Binds
         | Syntax::TmpFs
@@ -43,7 +69,17 @@ pub(super) fn word(text: &str, directive: &'static Directive) -> Result<String, 
         | Syntax::Credential
         | Syntax::PathAndRest
         | Syntax::Images => Err(ValueError::Type(directive.name)),
-    }
+        _ if is_plain(&text) => return Ok(text),
+        Syntax::Line => line(&text),
+        Syntax::BareWords => {
+            bare(&text, "a word").map(|()| backslashed(&text, |character| character == '\\'))
+        }
+        Syntax::UnitNames => bare(&text, "the name of a unit").and_then(|()| line(&text)),
+        Syntax::Words => return quoted(text),
+        Syntax::EscapedWords => escaped(&text),
+        Syntax::RawWords => raw(&text),
+    };
+    quoted.map(Cow::Owned)
 }
 
 /// Refuses what has no escape: systemd ends a line at a newline, a carriage return and a NUL.
@@ -74,22 +110,25 @@ pub(crate) fn ends_in_escape(line: &str) -> bool {
 
 /// A word that cannot be quoted. A backslash would take a blank into it, but blanks at the end of a line are
 /// stripped before that.
-fn bare(text: &str, what: &'static str) -> Result<String, ValueError> {
+fn bare(text: &str, what: &'static str) -> Result<(), ValueError> {
     no_control(text)?;
     match text.chars().find(|&character| is_blank(character)) {
         Some(character) => Err(ValueError::Character { text: text.to_owned(), character, what }),
-        None => Ok(text.to_owned()),
+        None => Ok(()),
     }
 }
 
-/// A word in double quotes if it needs them. `more` are characters that separate here besides blanks.
-pub(super) fn quoted(text: &str, more: &str) -> Result<String, ValueError> {
-    no_control(text)?;
+/// A word in double quotes if it needs them.
+pub(super) fn quoted(text: Cow<'_, str>) -> Result<Cow<'_, str>, ValueError> {
+    if is_plain(&text) {
+        return Ok(text);
+    }
+    no_control(&text)?;
     let special = |character| is_blank(character) || matches!(character, '"' | '\'' | '\\');
-    if text.is_empty() || text.contains(|character| special(character) || more.contains(character)) {
-        Ok(format!("\"{}\"", backslashed(text, |character| matches!(character, '"' | '\\'))))
+    if text.is_empty() || text.contains(special) {
+        Ok(format!("\"{}\"", backslashed(&text, |character| matches!(character, '"' | '\\'))).into())
     } else {
-        Ok(text.to_owned())
+        Ok(text)
     }
 }
 
@@ -97,10 +136,13 @@ pub(super) fn quoted(text: &str, more: &str) -> Result<String, ValueError> {
 /// systemd 262 as a raw word within which C's escapes and `\\:` are understood. This is for both: a `:` and a
 /// backslash are escaped, and quotes, which the first of the two only knows escaped and the second does not, are
 /// quoted by each other.
-pub(super) fn part(text: &str) -> String {
-    let text = backslashed(text, |character| matches!(character, '\\' | ':'));
-    if !text.contains(|character| is_blank(character) || matches!(character, '"' | '\'')) {
+pub(super) fn part(text: Cow<'_, str>) -> Cow<'_, str> {
+    if is_plain(&text) {
         return text;
+    }
+    let text = backslashed(&text, |character| matches!(character, '\\' | ':'));
+    if !text.contains(|character| is_blank(character) || matches!(character, '"' | '\'')) {
+        return text.into();
     }
     let runs = text.split_inclusive('"').flat_map(|run| match run.strip_suffix('"') {
         Some(before) => [before, "\""],
@@ -110,11 +152,14 @@ pub(super) fn part(text: &str) -> String {
         "\"" => "'\"'".to_owned(),
         run => format!("\"{run}\""),
     });
-    quoted.collect()
+    quoted.collect::<String>().into()
 }
 
 /// A word with C's escapes, in double quotes if it needs them.
 pub(super) fn escaped(text: &str) -> Result<String, ValueError> {
+    if is_plain(text) {
+        return Ok(text.to_owned());
+    }
     let mut inner = String::with_capacity(text.len() + 2);
     let mut needs = text.is_empty();
     for character in text.chars() {
@@ -158,4 +203,22 @@ pub(super) fn backslashed(text: &str, special: impl Fn(char) -> bool) -> String 
         result.push(character);
     }
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_word_is_itself_in_every_syntax(text in "[A-Za-z0-9/._@+-]{1,20}") {
+            prop_assert!(is_plain(&text));
+            prop_assert_eq!(line(&text).unwrap(), text.clone());
+            prop_assert_eq!(raw(&text).unwrap(), text.clone());
+            prop_assert!(bare(&text, "").is_ok());
+            prop_assert_eq!(text.replace('%', "%%"), text.clone());
+            prop_assert!(!text.contains(|c| is_blank(c) || c.is_ascii_control() || "\"'\\:$;".contains(c)));
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Words and lists of them.
 
+use std::borrow::Cow;
+
 use super::{ValueError, quote};
 use crate::directive::{Directive, Merge, Syntax, Takes};
 use crate::name::UnitName;
@@ -8,15 +10,15 @@ use crate::name::UnitName;
 pub(super) fn plain(text: &str, directive: &'static Directive) -> Result<String, ValueError> {
     match directive.takes() {
         Takes::Figures if !matches!(text, "yes" | "no") => Ok(text.to_owned()),
-        Takes::Keywords(_) | Takes::Text => word(text, directive),
+        Takes::Keywords(_) | Takes::Text => word(text, directive).map(Cow::into_owned),
         _ => Err(ValueError::Type(directive.name)),
     }
 }
 
 /// One word, or the whole line.
-pub(super) fn word(text: &str, directive: &'static Directive) -> Result<String, ValueError> {
+pub(super) fn word<'a>(text: &'a str, directive: &'static Directive) -> Result<Cow<'a, str>, ValueError> {
     match directive.takes() {
-        Takes::Keywords(keywords) if keywords.contains(&text) => return Ok(text.to_owned()),
+        Takes::Keywords(keywords) if keywords.contains(&text) => return Ok(text.into()),
         Takes::Keywords(keywords) => {
             return Err(ValueError::Keyword { directive: directive.name, text: text.to_owned(), keywords });
         }
@@ -32,8 +34,7 @@ pub(super) fn word(text: &str, directive: &'static Directive) -> Result<String, 
             what: "an item of a list",
         });
     }
-    let text = quote::specifiers(text, directive)?;
-    quote::word(&text, directive)
+    quote::word(quote::specifiers(text, directive)?, directive)
 }
 
 pub(super) fn words(texts: &[String], directive: &'static Directive) -> Result<Vec<String>, ValueError> {
@@ -44,13 +45,14 @@ pub(super) fn words(texts: &[String], directive: &'static Directive) -> Result<V
             _ => Ok(vec![String::new()]),
         };
     }
-    let items: Vec<String> = texts.iter().map(|text| word(text, directive)).collect::<Result<_, _>>()?;
     match directive.syntax() {
-        Syntax::Line if items.len() > 1 => match directive.merge() {
-            Merge::List | Merge::Grouped(_) => Ok(items),
+        Syntax::Line if texts.len() > 1 => match directive.merge() {
+            Merge::List | Merge::Grouped(_) => {
+                texts.iter().map(|text| word(text, directive).map(Cow::into_owned)).collect()
+            }
             _ => Err(ValueError::Type(directive.name)),
         },
-        _ => Ok(vec![items.join(" ")]),
+        _ => Ok(vec![quote::joined("", texts, |text| word(text, directive))?]),
     }
 }
 
@@ -69,8 +71,7 @@ pub(super) fn kind(
         Merge::FirstKindWins | Merge::NamespaceSet | Merge::CapabilitySet => {}
         _ => return Err(ValueError::Type(directive.name)),
     }
-    let items: Vec<String> = items.iter().map(|item| word(item, directive)).collect::<Result<_, _>>()?;
-    Ok(format!("{prefix}{}", items.join(" ")))
+    quote::joined(prefix, items, |item| word(item, directive))
 }
 
 /// Several of them, where not empty; the first one is never empty, for it decides what the others mean.
@@ -95,11 +96,7 @@ pub(super) fn unit_names(names: &[UnitName], directive: &'static Directive) -> R
         [] => Err(ValueError::Empty),
         // Slice= and the like take one.
         [_, _, ..] if directive.syntax() == Syntax::Line => Err(ValueError::Type(directive.name)),
-        names => {
-            let names: Vec<String> =
-                names.iter().map(|name| quote::word(name.as_str(), directive)).collect::<Result<_, _>>()?;
-            Ok(names.join(" "))
-        }
+        names => quote::joined("", names, |name| quote::word(name.as_str().into(), directive)),
     }
 }
 
@@ -122,7 +119,7 @@ pub(super) fn environment(
         if name.is_empty() {
             return Err(ValueError::Empty);
         }
-        texts.push(word(&format!("{name}={value}"), directive)?);
+        texts.push(word(&format!("{name}={value}"), directive)?.into_owned());
     }
     Ok(texts.join(" "))
 }

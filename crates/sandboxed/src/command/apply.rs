@@ -78,7 +78,7 @@ fn named(options: &Options) -> Result<ExitCode> {
     for (plan, source) in &planned {
         install(plan, &source.text, options)?;
         if !options.dry_run {
-            show::summary(plan);
+            show::print(&show::summary(plan));
         }
     }
     Ok(ExitCode::SUCCESS)

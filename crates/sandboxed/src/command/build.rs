@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use sandboxed_core::emit;
+use sandboxed_core::plan::Plan;
 
 use crate::cli::{Policies, Surroundings};
-use crate::{host, input, output, show};
+use crate::{input, output, show};
 
 /// Compute the drop-ins, slices, helper units and rules for policies.
 ///
@@ -29,18 +30,23 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let plans = match input::plans(&options.policies, &options.surroundings)? {
-        Ok(plans) => plans,
+    // Each plan becomes text where it was made, so that thousands of them are never in memory at once.
+    let emitted = |plan: Plan| {
+        (emit::Part::new(&plan), if options.quiet { String::new() } else { show::summary(&plan) })
+    };
+    let parts = match input::planned(&options.policies, &options.surroundings, emitted)? {
+        Ok(parts) => parts,
         Err(code) => return Ok(code),
     };
-    let files = emit::artifacts_of_many(&plans, host::processors())?;
+    let (parts, summaries): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+    let files = emit::join(parts.into_iter().collect::<Result<_, _>>()?)?;
     output::write_all(&options.out, &files)
         .with_context(|| format!("nothing usable was written to {}", options.out.display()))?;
     if !options.quiet {
-        for plan in &plans {
-            show::summary(plan);
-        }
+        show::print(&summaries.concat());
         show::wrote(&options.out, files.keys());
     }
+    // The program ends here. To take a hundred thousand texts apart before would be time lost.
+    std::mem::forget(files);
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use sandboxed_core::emit::Report;
+use sandboxed_core::emit;
 
 use crate::cli::{Policies, Surroundings};
 use crate::{input, show};
@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     if options.json {
-        show::print(&Report::new(&plans).to_text());
+        show::print(&emit::report(&plans)?);
     } else {
         for plan in &plans {
             show::explanation(plan);
