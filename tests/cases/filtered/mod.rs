@@ -44,7 +44,7 @@ const LATE: &str = "ip netns add late; ip -n late link set lo up
         python3 /usr/local/lib/victim.py 5555";
 
 /// Addresses behind the neighbour that are private, link-local as metadata services have them, and a name server's.
-const BEHIND: &str = "ip -n lan address add 10.66.0.1/32 dev lo; ip -n lan address add 169.254.169.254/32 dev lo
+pub(crate) const BEHIND: &str = "ip -n lan address add 10.66.0.1/32 dev lo; ip -n lan address add 169.254.169.254/32 dev lo
     ip -n lan address add fd66::1/128 dev lo
     systemd-run --quiet --unit=dns-lan --property=NetworkNamespacePath=/run/netns/lan python3 /usr/local/lib/victim.py 53
     systemd-run --quiet --unit=dns-internet --property=NetworkNamespacePath=/run/netns/internet python3 /usr/local/lib/victim.py 53";

@@ -12,6 +12,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("private::reaches_others_and_not_the_machine", reaches_others_and_not_the_machine),
     Case::new("private::is_reached_where_it_offers", is_reached_where_it_offers),
     Case::new("private::keeps_to_its_policy", keeps_to_its_policy),
+    Case::new("private::limits_and_name_servers", limits_and_name_servers),
+    Case::new("private::a_thousand_leave_nothing", a_thousand_leave_nothing),
     Case::new("private::makes_no_router", makes_no_router),
     Case::new("private::lives_and_dies_with_its_network", lives_and_dies_with_its_network),
     Case::new("private::holds_against_firewalls", holds_against_firewalls),
@@ -122,6 +124,109 @@ fn keeps_to_its_policy(suite: Suite) -> Result<()> {
     }
     Ok(())
 }
+
+/// What it may send in a time, and which name servers it asks.
+fn limits_and_name_servers(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.script(crate::filtered::BEHIND)?;
+    let policy = |network: &str| {
+        let text = format!(
+            r#"{{ "version": 1, "name": "served", "units": ["served.service"], "filesystem": {{ "readable": ["/usr/local/lib"] }},
+                "network": {{ "mode": "private", "resolver": "servers", "nameServers": ["198.51.100.2"],
+                    "listen": [{{ "port": 8008 }}], {network} }} }}"#
+        );
+        machine.write("/root/served.json", 0o644, text.as_bytes())?;
+        world::apply(&machine)
+    };
+    // Ports with zeros before them are the same ones, so that attempts have names of their own.
+    let several = |word: &str, many: usize| -> String {
+        let ports: Vec<_> =
+            (0..many).map(|zeros| format!("{word} 203.0.113.7 {}5555", "0".repeat(zeros))).collect();
+        ports.join(",")
+    };
+    let failed = |words: &str| -> Result<usize> {
+        let tried = attempts(&machine, "127.0.0.1 8008", words)?;
+        Ok(tried.iter().filter(|(_, error)| error.is_some()).count())
+    };
+    let own = "tcp 198.51.100.2 53,udp 198.51.100.2 53";
+    let foreign = "tcp 203.0.113.7 53,udp 203.0.113.7 53";
+    let (connections, held, burst) = (several("tcp", 20), several("hold", 8), "burst 203.0.113.7 5555");
+    for words in [own, foreign, &connections, &held, burst] {
+        ensure!(failed(words)? == 0, "without a sandbox `{words}` fails");
+    }
+
+    policy(r#""dns": "resolver""#)?;
+    ensure!(failed(own)? == 0, "its own name server is closed\n{}", world::state(&machine)?);
+    ensure!(failed(foreign)? == 2, "another name server is open");
+    ensure!(failed(burst)? == 0 && failed(&connections)? == 0, "there are limits where none were asked for");
+    policy(r#""limits": { "connectionsPerSecond": 3 }"#)?;
+    let refused = failed(&connections)?;
+    ensure!((1..20).contains(&refused), "{refused} of 20 connections are refused");
+    ensure!(failed(burst)? == 0, "what opens no connection is limited");
+    policy(r#""limits": { "openConnections": 4 }"#)?;
+    let refused = failed(&held)?;
+    ensure!(refused == 4, "{refused} of 8 connections are refused, with 4 at once");
+    for limit in [r#""packetsPerSecond": 20"#, r#""kilobytesPerSecond": 1"#] {
+        policy(&format!(r#""limits": {{ {limit} }}"#))?;
+        ensure!(failed(burst)? == 1, "{limit} limits nothing");
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        ensure!(failed("udp 203.0.113.7 5555")? == 0, "{limit} lets nothing through");
+    }
+    Ok(())
+}
+
+/// A thousand networks, five at a time: rules, links, routes and namespaces are afterwards what they were before.
+fn a_thousand_leave_nothing(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    world::apply(&machine)?;
+    let there = || {
+        machine.script(
+            "nft list ruleset; ip -o link; ip -o address; ip route show table all; ip -6 route show table all; ip netns
+             ls /run/sandboxed-network/members",
+        )
+    };
+    let stable = |text: String| -> String {
+        // The kernel counts down how long addresses and routes are valid, and numbers counters on.
+        text.lines()
+            .filter(|line| !line.contains("fe80::") && !line.contains("ff00::"))
+            .fold(String::new(), |all, line| all + line.split(" expires").next().unwrap_or_default() + "\n")
+    };
+    let before = stable(there()?);
+    let rules = machine.script("ls /etc/sandboxed/nftables/sandboxed-served-private.nft /etc/nftables/sandboxed-served-private.nft 2>/dev/null || true")?;
+    let rules = rules.lines().next().context("the rules of the service are nowhere")?;
+    let script = THOUSAND.replace("RULES", rules);
+    machine.write("/root/thousand.sh", 0o755, script.as_bytes())?;
+    // The other release runs on the same kernel, so there it is about its tools.
+    let many = if suite == Suite::Trixie { 1000 } else { 100 };
+    for first in (1..=many).step_by(50) {
+        // Each needs somebody to leave the owner of its rules with.
+        let run = "systemd-run --quiet --wait --pipe --property=NotifyAccess=all --property=FileDescriptorStoreMax=1";
+        machine.script(&format!("{run} bash /root/thousand.sh {first} {}", first + 49))?;
+    }
+    let after = stable(there()?);
+    ensure!(after == before, "before:\n{before}\nafter:\n{after}");
+    let needed = attempts(&machine, "127.0.0.1 8008", NEEDED)?;
+    ensure!(needed.iter().all(|(_, error)| error.is_none()), "afterwards: {needed:#?}");
+    Ok(())
+}
+
+/// Networks come and go by the commands that their units run.
+const THOUSAND: &str = "set -eu
+for number in $(seq $1 $(($2 + 5))); do
+    if [ $number -le $2 ]; then
+        sed \"s/served/loop$number/g\" RULES > /run/loop$number.nft
+        sandboxed network up --publish=tcp/$((20000 + number)) loop$number /run/loop$number.nft
+    fi
+    if [ $number = $2 ]; then
+        test $(ip -o link | grep -c sb-loop) = 6
+        nft list ruleset | grep -q loop$number
+    fi
+    if [ $number -ge $(($1 + 5)) ]; then
+        sandboxed network down loop$((number - 5))
+        rm /run/loop$((number - 5)).nft
+    fi
+done
+";
 
 /// Others on the network must not reach through this machine what it alone is connected to.
 fn makes_no_router(suite: Suite) -> Result<()> {

@@ -43,6 +43,34 @@ def bound(interface, host, port):
             raise ConnectionError("no answer")
 
 
+def hold(host, port):
+    """As tcp, and does not close it."""
+    client = socket.create_connection((host, int(port)), 3)
+    kept.append(client)
+    if not client.recv(100):
+        raise ConnectionError("no answer")
+
+
+def burst(host, port):
+    """A hundred datagrams at once, of which all must be answered."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(1)
+        sent = answered = 0
+        for _ in range(100):
+            try:
+                client.sendto(b"hello\n", (host, int(port)))
+                sent += 1
+            except OSError:
+                pass
+        try:
+            while client.recv(100):
+                answered += 1
+        except OSError:
+            pass
+        if answered < 100:
+            raise ConnectionError(f"of 100 {sent} were sent and {answered} answered")
+
+
 def abstract(name):
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(3)
@@ -86,7 +114,7 @@ def persist(host, port):
             print("still trying", host, flush=True)
 
 
-ATTEMPTS = {word.__name__: word for word in (tcp, udp, bound, abstract, squat, take, persist)}
+ATTEMPTS = {word.__name__: word for word in (tcp, udp, bound, hold, burst, abstract, squat, take, persist)}
 kept = []
 
 
