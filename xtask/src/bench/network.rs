@@ -1,5 +1,6 @@
 //! What a packet costs, sandboxed and not, by how many sandboxes there are.
 
+mod starts;
 mod world;
 
 use std::{fmt::Write, net::UdpSocket, process::Command};
@@ -9,9 +10,11 @@ use ipnet::IpNet;
 use sandboxed_netfilter::{
     expression::{Field, Match},
     filter::{Filter, Service, names, refuse},
-    name::CgroupPath,
+    name::{CgroupPath, Interface},
+    private::{self, Chains, Interfaces, Member},
     rule::Rule,
     script::Script,
+    table::Ownership,
     value::Protocol,
 };
 
@@ -30,12 +33,17 @@ const DATAGRAMS: usize = 1_000;
 const CONNECTIONS: usize = 100;
 /// Bytes that one connection sends in one turn.
 const BULK: usize = 64 << 20;
+/// What containers have in the place of a filter.
+const CONTAINER: &str = "a container's bridge and masquerade";
+/// The mode `private`.
+const PRIVATE: &str = "a network of its own";
 /// Turns.
 const ROUNDS: usize = 150;
 
 pub(super) fn run() -> Result<()> {
     if !has_unified_tree() {
-        return with_unified_tree();
+        with_unified_tree()?;
+        return starts::run();
     }
     let mut groups = Groups::default();
     groups.add(SLICE)?;
@@ -50,11 +58,14 @@ pub(super) fn run() -> Result<()> {
     for many in [1, 100, 1_000] {
         contenders.push((format!("the article's rules for {many}"), article(many)?));
     }
+    contenders.push((PRIVATE.to_owned(), network_of_its_own()?));
+    contenders.push((CONTAINER.to_owned(), container()?));
     // The service that the article's rules come to last.
     for (who, group) in [("of a sandbox", path(1)), ("of others", OUTSIDE.to_owned())] {
         let group = Group::at(&group);
         let sockets: Vec<(&str, UdpSocket)> = contenders
             .iter()
+            .filter(|(name, _)| who == "of a sandbox" || ![PRIVATE, CONTAINER].contains(&name.as_str()))
             .map(|(name, world)| Ok((name.as_str(), world.socket(&group)?)))
             .collect::<Result<_>>()?;
         let mut contenders: Vec<Contender<'_>> = sockets
@@ -71,7 +82,8 @@ pub(super) fn run() -> Result<()> {
 fn connections(contenders: &[(String, World)]) -> Result<()> {
     let group = Group::at(&path(1));
     let few = |name: &str| {
-        ["no filter", "1 sandboxes", "1000 sandboxes", "the article's rules for 1000"].contains(&name)
+        ["no filter", "1 sandboxes", "1000 sandboxes", "the article's rules for 1000", PRIVATE, CONTAINER]
+            .contains(&name)
     };
     let pairs: Vec<(&str, Pair)> = contenders
         .iter()
@@ -85,6 +97,9 @@ fn connections(contenders: &[(String, World)]) -> Result<()> {
         60,
         &mut opened,
     )?;
+    let mut opened: Vec<_> =
+        pairs.iter().map(|(name, pair)| Contender::new(name, || pair.connect_time(CONNECTIONS))).collect();
+    compare(&format!("time of {CONNECTIONS} connections of a sandbox, opened and closed"), 60, &mut opened)?;
     let mut sent: Vec<_> =
         pairs.iter().map(|(name, pair)| Contender::new(name, || pair.bulk(BULK))).collect();
     compare(&format!("time in which {} MB of a sandbox reach another machine", BULK >> 20), 40, &mut sent)
@@ -145,5 +160,43 @@ fn article(many: usize) -> Result<World> {
     }
     text.push_str("COMMIT\n");
     world.feed(&["iptables-restore"], &text)?;
+    Ok(world)
+}
+
+/// A namespace with our table for services with networks of their own, and one such service behind it.
+fn network_of_its_own() -> Result<World> {
+    let world = World::with_inner("sb-bench", None, "198.18.0")?;
+    let member = Member {
+        name: "bench".to_owned(),
+        interface: Interface::new("sb-bench")?,
+        address4: "198.18.0.2".parse()?,
+        address6: "fd00::2".parse()?,
+        published: vec![(Protocol::Tcp, 8448)],
+    };
+    // As the core writes them.
+    let leaving = refuse().when(Match::not_in_set(&[Field::OutInterface], &private::names::uplinks()));
+    let interfaces = Interfaces { uplinks: vec![Interface::new("up0")?], ..Interfaces::default() };
+    let table = Script::ensure(&private::table(Ownership::Shared));
+    let chains = Chains::new("bench", [], [leaving], [])?.script();
+    let text = format!("{table}{}{chains}{}", interfaces.script(), member.add()?);
+    world.feed(&["nft", "-f", "-"], &text)?;
+    Ok(world)
+}
+
+/// A namespace with what container engines set up: a bridge, forwarding, connection tracking and masquerade.
+fn container() -> Result<World> {
+    let world = World::with_inner("veth0", Some("cni0"), "10.88.0")?;
+    let rules = "table ip engine {
+        chain forward {
+            type filter hook forward priority 0; policy drop;
+            ct state established,related accept
+            iifname \"cni0\" accept
+        }
+        chain postrouting {
+            type nat hook postrouting priority 100;
+            ip saddr 10.88.0.0/16 oifname != \"cni0\" masquerade
+        }
+    }\n";
+    world.feed(&["nft", "-f", "-"], rules)?;
     Ok(world)
 }

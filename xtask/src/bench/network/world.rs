@@ -26,14 +26,16 @@ pub(super) struct World {
     keeper: Child,
     /// The other end of its link, which goes when that namespace does.
     peer: Option<Box<World>>,
+    /// Where its processes are, if in a namespace behind it.
+    inner: Option<Box<World>>,
 }
 
 impl World {
     /// A namespace with an interface `up0`, 10.77.0.1/24, whose other end is in a namespace of its own that drops what
     /// comes.
     pub(super) fn new() -> Result<Self> {
-        let mut world = Self { keeper: keeper()?, peer: None };
-        let peer = Self { keeper: keeper()?, peer: None };
+        let mut world = Self { keeper: keeper()?, peer: None, inner: None };
+        let peer = Self { keeper: keeper()?, peer: None, inner: None };
         world.run(&[
             "ip",
             "link",
@@ -60,6 +62,36 @@ impl World {
         Ok(world)
     }
 
+    /// The same, with its processes in a further namespace: behind a cable whose end here is `cable`, or a bridge with that
+    /// cable in it. Of the addresses that begin with `network`, three numbers, this end has .1 and the other .2.
+    pub(super) fn with_inner(cable: &str, bridge: Option<&str>, network: &str) -> Result<Self> {
+        let mut world = Self::new()?;
+        let inner = Self { keeper: keeper()?, peer: None, inner: None };
+        let there = inner.keeper.id();
+        let addressed = bridge.unwrap_or(cable);
+        let mut commands = vec![format!("ip link add {cable} type veth peer name eth0 netns {there}")];
+        if let Some(bridge) = bridge {
+            commands.push(format!("ip link add {bridge} type bridge"));
+            commands.push(format!("ip link set {bridge} up"));
+            commands.push(format!("ip link set {cable} master {bridge}"));
+        }
+        commands.push(format!("ip link set {cable} up"));
+        commands.push(format!("ip address add {network}.1/30 dev {addressed}"));
+        commands.push("sysctl -qw net.ipv4.ip_forward=1".to_owned());
+        for command in commands {
+            world.run(&command.split(' ').collect::<Vec<_>>())?;
+        }
+        for command in [
+            format!("ip address add {network}.2/30 dev eth0"),
+            "ip link set eth0 up".to_owned(),
+            format!("ip route add default via {network}.1"),
+        ] {
+            inner.run(&command.split(' ').collect::<Vec<_>>())?;
+        }
+        world.inner = Some(Box::new(inner));
+        Ok(world)
+    }
+
     /// The number of `up0`.
     pub(super) fn uplink(&self) -> Result<u32> {
         let output = Command::new("nsenter")
@@ -73,7 +105,7 @@ impl World {
     /// Does something in it as a process of this group.
     fn inside<T>(&self, group: Option<&Group>, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let home = File::open("/proc/thread-self/ns/net")?;
-        let there = File::open(self.path())?;
+        let there = File::open(self.inner.as_deref().unwrap_or(self).path())?;
         let before = Group::current()?;
         if let Some(group) = group {
             group.enter()?;
@@ -121,6 +153,7 @@ impl Drop for World {
         let _ = self.keeper.kill();
         let _ = self.keeper.wait();
         drop(self.peer.take());
+        drop(self.inner.take());
     }
 }
 
@@ -184,6 +217,13 @@ impl<'a> Pair<'a> {
             }
             Ok(processor_time().saturating_sub(before))
         })
+    }
+
+    /// The time that so many connections take, from the first call to the last byte.
+    pub(super) fn connect_time(&self, connections: usize) -> Result<Duration> {
+        let start = Instant::now();
+        self.connect(connections)?;
+        Ok(start.elapsed())
     }
 
     /// The time until so many bytes have arrived.
