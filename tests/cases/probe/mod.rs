@@ -21,7 +21,22 @@ fn plan_is_kept(suite: Suite) -> Result<()> {
     sandbox::install(&machine)?;
     sandbox::apply(&machine, &["--preset", "synapse"])?;
     machine.check(["systemctl", "start", "matrix-synapse.service"])?;
-    let verified = machine.run(["sandboxed", "verify", "--json", "synapse"])?;
+    as_planned(&machine, "synapse")
+}
+
+/// Whether `sandboxed verify` finds all of a sandbox as it was planned, but for what the testbed lacks.
+pub(crate) fn as_planned(machine: &Machine, sandbox: &str) -> Result<()> {
+    // The kernel looks up the group that a rule of iptables names from the root of whoever loads it: ours is not the machine's.
+    let verified = machine.run([
+        "systemd-run",
+        "--quiet",
+        "--wait",
+        "--pipe",
+        "sandboxed",
+        "verify",
+        "--json",
+        sandbox,
+    ])?;
     let report: Value = serde_json::from_str(&verified.stdout).with_context(|| verified.stderr.clone())?;
 
     let facts = report.get("kernel").and_then(Value::as_array).context("no facts in the report")?;

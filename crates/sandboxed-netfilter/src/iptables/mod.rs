@@ -68,8 +68,8 @@ fn chain_name(name: &str) -> String {
     format!("sandboxed+{}", (0..18).map(digit).collect::<String>())
 }
 
-/// A path between quotes, where a backslash is an escape.
-fn escaped(path: &CgroupPath) -> String {
+/// A path between quotes, where a backslash is an escape, as iptables-restore(8) reads it.
+pub fn escaped(path: &CgroupPath) -> String {
     format!("\"{}\"", path.as_str().replace('\\', "\\\\"))
 }
 

@@ -8,6 +8,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde::Serialize;
 
+use sandboxed_core::target::Netfilter;
+
 use super::plan::Planned;
 use crate::systemctl;
 
@@ -149,18 +151,41 @@ fn namespace(process: &str, kind: &str) -> Option<String> {
     Some(link.to_string_lossy().into_owned())
 }
 
-/// Whether the map leads from the slice as it is now. nft shows the path only while the number in the map is that of
-/// the group at this path; for a group that was removed it shows the bare number.
+/// Whether a packet of the slice is led to the rules of the service.
 fn element(planned: &Planned) -> (String, bool) {
-    let output = Command::new("nft").args(["list", "map", "inet", "sandboxed", "services"]).output();
-    match output {
+    match planned.target.netfilter {
+        Netfilter::Nftables => {
+            // nft shows the path only while the number in the map is that of the group at this path; for a group that was
+            // removed it shows the bare number.
+            let path = format!("\"{}\"", planned.control_group);
+            led("nft", &["list", "map", "inet", "sandboxed", "services"], |map| map.contains(&path))
+        }
+        Netfilter::Iptables => {
+            // The rule keeps the group that it was made for; the helper's unit is bound to the slice, and makes it anew.
+            let path = &planned.control_group;
+            let spellings = [path.clone(), path.replace('\\', "\\\\")];
+            let leads = |listing: &str| {
+                let mut rules = listing.lines().filter(|line| line.starts_with("-A sandboxed "));
+                rules.any(|rule| rule.split([' ', '"']).any(|word| spellings.iter().any(|path| word == path)))
+            };
+            let families = ["iptables-save", "ip6tables-save"];
+            let found = families.map(|program| led(program, &["-t", "filter"], leads));
+            let [first, second] = found;
+            if first.1 { second } else { first }
+        }
+        Netfilter::None => ("the target had no packet filter".into(), false),
+    }
+}
+
+/// Whether what a program lists leads to the rules, and the same in words.
+fn led(program: &str, arguments: &[&str], leads: impl Fn(&str) -> bool) -> (String, bool) {
+    match Command::new(program).args(arguments).output() {
         Ok(output) if output.status.success() => {
-            let map = String::from_utf8_lossy(&output.stdout);
-            let leads = map.contains(&format!("\"{}\"", planned.control_group));
+            let leads = leads(&String::from_utf8_lossy(&output.stdout));
             (if leads { "leads to the rules" } else { "absent or stale" }.into(), leads)
         }
         Ok(output) => (String::from_utf8_lossy(&output.stderr).trim().to_owned(), false),
-        Err(error) => (format!("nft: {error}"), false),
+        Err(error) => (format!("{program}: {error}"), false),
     }
 }
 

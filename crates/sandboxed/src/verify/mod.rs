@@ -15,6 +15,7 @@ use crate::systemctl;
 
 mod kernel;
 mod plan;
+mod rules;
 mod sibling;
 mod table;
 

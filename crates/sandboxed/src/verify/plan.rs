@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use sandboxed_core::target::Netfilter;
 use serde::Deserialize;
 
 use crate::installed;
@@ -23,12 +24,21 @@ pub(super) struct Planned {
     pub(super) slice: String,
     /// The slice's control group.
     pub(super) control_group: String,
+    /// What it was planned for.
+    pub(super) target: Target,
     /// The packet filter.
     pub(super) filter: Option<Filter>,
     /// What became of each guarantee.
     pub(super) guarantees: Vec<Outcome>,
     /// The directives of its units, each with its lines.
     pub(super) directives: BTreeMap<String, Vec<String>>,
+}
+
+/// What it was planned for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Target {
+    /// By what packets are filtered.
+    pub(super) netfilter: Netfilter,
 }
 
 /// The packet filter.

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sandboxed_systemd::directive::{self, Section};
@@ -12,6 +11,7 @@ use sandboxed_systemd::unit::{ExecCommand, ParsedUnit};
 use sandboxed_systemd::value::{Prefixes, Value};
 
 use super::plan::Planned;
+use super::rules::Rules;
 use crate::{host, systemctl};
 
 /// Where units live that are gone at the next boot.
@@ -54,8 +54,8 @@ pub(super) struct Sibling {
     slice: UnitName,
     folder: PathBuf,
     files: Vec<PathBuf>,
-    /// What takes the rules that lead from the slice to the service's chains out again, and the command that loads it.
-    undo: Option<(ExecCommand, String)>,
+    /// Its way into the filter.
+    rules: Option<Rules>,
 }
 
 impl Sibling {
@@ -71,7 +71,7 @@ impl Sibling {
             slice: name::slice_for(&format!("{sandbox}-verify"))?,
             folder,
             files: Vec::new(),
-            undo: None,
+            rules: None,
         };
         let slice = host::unit_text(&planned.slice)?;
         let own_slice = sibling.slice.clone();
@@ -82,7 +82,8 @@ impl Sibling {
         systemctl::run(&["daemon-reload"])?;
         systemctl::run(&["start", sibling.slice.as_str()])?;
         if let Some(filter) = &planned.filter {
-            sibling.filter(&filter.unit, &planned.control_group)?;
+            let own = name::cgroup_path(&sibling.slice);
+            sibling.rules = Some(Rules::load(&sibling.folder, &filter.unit, &planned.control_group, &own)?);
         }
         Ok(sibling)
     }
@@ -159,59 +160,13 @@ impl Sibling {
         ]);
         Ok(lines.join("\n"))
     }
-
-    /// Lets the filter treat the sibling's slice as it treats the service's.
-    fn filter(&mut self, helper: &str, group: &str) -> Result<()> {
-        let parsed = ParsedUnit::parse(&host::unit_text(helper)?)?;
-        // What takes the elements away changes rules and nothing else; what loads them also leaves the table's owner with
-        // the service manager, which is the helper's business.
-        let commands = parsed.commands(Section::Service, "ExecStop")?;
-        let elements = commands.iter().find_map(|command| {
-            let file = command.arguments.iter().find(|argument| argument.ends_with("-remove.nft"))?;
-            Some((command.clone(), file.clone()))
-        });
-        let (loader, file) = elements.with_context(|| format!("{helper} loads no elements"))?;
-        let own = name::cgroup_path(&self.slice);
-        let for_us = |file: &str| -> Result<String> {
-            let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
-            let quoted = format!("\"{group}\"");
-            if !text.contains(&quoted) {
-                bail!("{file} does not name the control group {group}");
-            }
-            let lines = text.lines().filter(|line| line.contains(&quoted));
-            Ok(lines.map(|line| line.replace(&quoted, &format!("\"{own}\"")) + "\n").collect())
-        };
-        let add = for_us(&file.replace("-remove.nft", "-elements.nft"))?;
-        let undo = for_us(&file)?;
-        self.load(&loader, &add)?;
-        self.undo = Some((loader, undo));
-        Ok(())
-    }
-
-    /// Loads rules the way the service's helper does: with nft, or through the process that owns the table.
-    fn load(&self, loader: &ExecCommand, rules: &str) -> Result<()> {
-        let file = self.folder.join("rules.nft");
-        fs::write(&file, rules)?;
-        let options = loader.arguments.iter().take_while(|argument| !argument.starts_with('/'));
-        let output = Command::new(&loader.program)
-            .args(options)
-            .arg(&file)
-            .output()
-            .with_context(|| format!("cannot run {}", loader.program))?;
-        if !output.status.success() {
-            bail!("{}: {}", loader.program, String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Sibling {
     fn drop(&mut self) {
         // All of it is tried, whatever fails.
         let _ = systemctl::run(&["stop", &self.unit]);
-        if let Some((loader, undo)) = &self.undo {
-            let _ = self.load(loader, undo);
-        }
+        drop(self.rules.take());
         let _ = systemctl::run(&["stop", self.slice.as_str()]);
         for file in &self.files {
             let _ = fs::remove_file(file);
