@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use crate::channel::Group;
+use crate::judge::judge;
 use crate::plant::{self, Options};
 use crate::report::{Report, list};
 use crate::run::{Selection, run};
@@ -16,13 +17,16 @@ Tries channels of interference from inside a sandbox and prints what is open, as
 Usage: sandboxed-probe [--plan FILE] [--group GROUP]... [--only CHANNEL]...
        sandboxed-probe --list [--json]
        sandboxed-probe --plant [--user UID[:GID]]
+       sandboxed-probe --judge [--user UID[:GID]] -- COMMAND...
 
   --plan FILE    targets that the host side has planted; - reads them from standard input
   --group GROUP  only channels of this group
   --only CHANNEL only this channel
   --list         list the channels instead of trying them
   --plant        on the host side: plant targets, print the plan, and remove them at the end of standard input
-  --user UID     with --plant: the user of the service, instead of one's own
+  --judge        on the host side: plant targets, run COMMAND, which runs `sandboxed-probe --plan -` inside of
+                 whatever is to be judged, on its own standard input and output, and print the report
+  --user UID     with --plant and --judge: the user of the service, instead of one's own
 ";
 
 /// What to do.
@@ -32,6 +36,7 @@ enum Command {
     Victim(String),
     List { json: bool },
     Plant { user: u32, group: u32 },
+    Judge { user: u32, group: u32, words: Vec<String> },
     Run { plan: Option<String>, selection: Selection },
 }
 
@@ -66,9 +71,19 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
                 let (user, group) = process::identity();
                 command = Some(Command::Plant { user, group });
             }
+            "--judge" => {
+                let (user, group) = process::identity();
+                command = Some(Command::Judge { user, group, words: Vec::new() });
+            }
             "--user" => match &mut command {
-                Some(Command::Plant { user, group }) => (*user, *group) = identity(&value()?)?,
-                _ => return Err("--user goes with --plant and comes after it".into()),
+                Some(Command::Plant { user, group } | Command::Judge { user, group, .. }) => {
+                    (*user, *group) = identity(&value()?)?;
+                }
+                _ => return Err("--user goes with --plant or --judge and comes after it".into()),
+            },
+            "--" => match &mut command {
+                Some(Command::Judge { words, .. }) => words.extend(arguments.by_ref()),
+                _ => return Err("-- goes with --judge and comes after it".into()),
             },
             "--plan" => plan = Some(value()?),
             "--group" => {
@@ -116,15 +131,14 @@ fn perform(command: Command) -> Result<ExitCode, String> {
             }
         }
         Command::Plant { user, group } => {
-            let program = std::env::current_exe().map_err(|error| format!("own program: {error}"))?;
-            let planted =
-                plant::plant(&Options { user, group, program }).map_err(|error| error.to_string())?;
+            let planted = plant::plant(&options(user, group)?).map_err(|error| error.to_string())?;
             for note in planted.notes() {
                 eprintln!("sandboxed-probe: {note}");
             }
             print(planted.targets())?;
             let _ = io::stdin().read_to_end(&mut Vec::new());
         }
+        Command::Judge { user, group, words } => print(&judge(&options(user, group)?, &words)?)?,
         Command::Run { plan, selection } => {
             let targets = plan.map_or(Ok(Targets::default()), |file| read(&file))?;
             let findings = run(&targets, &selection);
@@ -132,6 +146,12 @@ fn perform(command: Command) -> Result<ExitCode, String> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the planter has to know; the victim is another process of this program.
+fn options(user: u32, group: u32) -> Result<Options, String> {
+    let program = std::env::current_exe().map_err(|error| format!("own program: {error}"))?;
+    Ok(Options { user, group, program })
 }
 
 fn read(file: &str) -> Result<Targets, String> {

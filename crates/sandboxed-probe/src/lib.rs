@@ -12,6 +12,7 @@ pub mod channel;
 pub mod channels;
 pub mod cli;
 pub mod guarantee;
+mod judge;
 pub mod plant;
 pub mod report;
 pub mod run;

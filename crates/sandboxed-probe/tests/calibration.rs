@@ -125,6 +125,25 @@ fn namespaces_close_what_they_are_about() {
     assert_eq!(verdicts["write-tmp"], Verdict::Open);
 }
 
+/// Any command may carry the probe inside; one that carries none has no verdict on anything.
+#[test]
+fn a_command_is_judged_by_the_probe_that_it_runs() {
+    let judge = |words: &[&str]| Command::new(PROBE).args(["--judge", "--"]).args(words).output().unwrap();
+    let only = ["--only", "read-tmp", "--only", "tcp-loopback-v4", "--only", "memory"];
+    let inside = format!("echo from an engine; {PROBE} --plan - {}; echo and at its end", only.join(" "));
+    let output = judge(&["sh", "-c", &inside]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Report = serde_json::from_slice(&output.stdout).unwrap();
+    let verdicts = verdicts(&report);
+    assert_eq!(verdicts.len(), 3);
+    assert_eq!(verdicts["read-tmp"], Verdict::Open);
+    assert_eq!(verdicts["tcp-loopback-v4"], Verdict::Open);
+    for words in [&["true"][..], &["/no/such/engine"], &["cat"], &[]] {
+        let output = judge(words);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{words:?} is judged");
+    }
+}
+
 /// A kill by a filter, or any other death, is a verdict and not the end of the run.
 #[test]
 fn every_channel_has_a_finding_and_a_name_of_its_own() {

@@ -3,7 +3,40 @@
 use std::fs;
 use std::path::Path;
 
-use crate::channel::{Attempt, Shut};
+use crate::channel::{Attempt, Finding, Shut, Verdict};
+
+/// Channels and the files that they are about.
+const FILES: [(&str, &str); 4] = [
+    ("memory", "memory.max"),
+    ("swap-space", "memory.swap.max"),
+    ("processor-time", "cpu.max"),
+    ("disk-bandwidth", "io.max"),
+];
+
+/// What the host's side sees of a control group's limits, where they are hidden from those in it.
+#[derive(Debug)]
+pub struct Limits(Vec<(&'static str, Attempt)>);
+
+impl Limits {
+    /// Looks at a group, which has to exist still.
+    pub fn of(group: &Path) -> Limits {
+        Limits(FILES.iter().map(|(channel, file)| (*channel, limited(group, file))).collect())
+    }
+
+    /// Answers what the probe could not see.
+    pub fn answer(&self, findings: &mut [Finding]) {
+        for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::NotApplicable) {
+            let seen = self.0.iter().find(|(channel, _)| *channel == finding.channel);
+            match seen.map(|(_, seen)| seen) {
+                Some(Ok(evidence)) => (finding.verdict, finding.evidence) = (Verdict::Open, evidence.clone()),
+                Some(Err(Shut::Closed { evidence, .. })) => {
+                    (finding.verdict, finding.evidence) = (Verdict::Closed, evidence.clone());
+                }
+                Some(Err(Shut::NotApplicable(_))) | None => {}
+            }
+        }
+    }
+}
 
 /// Whether a control group, or one above it, limits what `file` (for example `memory.max`) is about. For processors
 /// and disks a share by weight counts as well, where it means something: it bites when others want theirs. A share of the

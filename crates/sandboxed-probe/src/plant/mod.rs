@@ -5,9 +5,9 @@
 //! dropped. What cannot be made on this host is left out, with a note; the channels then say that it is missing.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::channel::{Finding, Shut, Verdict};
+use crate::channel::{Finding, Verdict};
 use crate::targets::{Host, Targets};
 
 mod files;
@@ -17,6 +17,7 @@ mod objects;
 mod server;
 mod victim;
 
+pub use limits::Limits;
 pub(crate) use limits::limited;
 pub(crate) use victim::main as victim_main;
 
@@ -93,27 +94,6 @@ impl Planted {
                 finding.verdict = Verdict::Closed;
                 finding.evidence = "the victim was not signalled".into();
             }
-        }
-    }
-}
-
-/// Answers, from the host's side, what the probe could not see because control groups are hidden from it: whether the
-/// group that it ran in has limits. The group has to exist still.
-pub fn look_at_limits(group: &Path, findings: &mut [Finding]) {
-    const FILES: [(&str, &str); 4] = [
-        ("memory", "memory.max"),
-        ("swap-space", "memory.swap.max"),
-        ("processor-time", "cpu.max"),
-        ("disk-bandwidth", "io.max"),
-    ];
-    for finding in findings.iter_mut().filter(|finding| finding.verdict == Verdict::NotApplicable) {
-        let Some((_, file)) = FILES.iter().find(|(channel, _)| *channel == finding.channel) else { continue };
-        match limited(group, file) {
-            Ok(evidence) => (finding.verdict, finding.evidence) = (Verdict::Open, evidence),
-            Err(Shut::Closed { evidence, .. }) => {
-                (finding.verdict, finding.evidence) = (Verdict::Closed, evidence);
-            }
-            Err(Shut::NotApplicable(_)) => {}
         }
     }
 }

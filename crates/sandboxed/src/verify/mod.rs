@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sandboxed_core::areas;
-use sandboxed_probe::plant::{self, Options};
+use sandboxed_probe::plant::{self, Limits, Options};
 use sandboxed_probe::report::Report;
 use sandboxed_probe::{Finding, Verdict};
 use serde::Serialize;
@@ -116,7 +116,7 @@ fn probe_as(
     let sibling = sibling::Sibling::make(name, planned, unit, probe)?;
     let report = sibling.run(&text)?;
     let mut report: Report = serde_json::from_str(&report).context("the probe's report is damaged")?;
-    plant::look_at_limits(&sibling.group(), &mut report.findings);
+    Limits::of(&sibling.group()).answer(&mut report.findings);
     drop(sibling);
     targets.confirm(&mut report.findings);
     Ok((report.findings, targets.notes().to_vec()))
@@ -141,31 +141,41 @@ fn program(named: Option<&Path>) -> Result<PathBuf> {
     path.canonicalize().with_context(|| format!("cannot find {}", path.display()))
 }
 
-/// The user and group that the service's processes have: those of the running one, else those that the unit names.
+/// The user and group that the service's processes have: those of the running one, else those that the unit names. A
+/// main process that systemd is still setting up is root's, and says nothing.
 fn identity(unit: &str) -> Result<(u32, u32)> {
-    let pid = systemctl::property(unit, "MainPID")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let user = systemctl::property(unit, "User")?;
+    let named = if user.is_empty() { None } else { by_name(&user)? };
+    let running = of_process(&systemctl::property(unit, "MainPID")?);
+    match (running, named) {
+        (Some(running), Some(named)) if running.0 != named.0 => Ok(named),
+        (Some(running), _) => Ok(running),
+        (None, Some(named)) => Ok(named),
+        (None, None) if systemctl::property(unit, "DynamicUser")? == "yes" => {
+            bail!("{unit} does not run, and its user exists only while it does")
+        }
+        (None, None) if user.is_empty() => Ok((0, 0)),
+        (None, None) => bail!("there is no user {user}"),
+    }
+}
+
+/// The effective ids of a process: `proc_pid_status(5)`.
+fn of_process(pid: &str) -> Option<(u32, u32)> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let number = |field: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         line.split_whitespace().nth(1)?.parse::<u32>().ok()
     };
-    if let (Some(user), Some(group)) = (number("Uid:"), number("Gid:")) {
-        return Ok((user, group));
-    }
-    let user = systemctl::property(unit, "User")?;
-    if user.is_empty() {
-        return if systemctl::property(unit, "DynamicUser")? == "yes" {
-            bail!("{unit} does not run, and its user exists only while it does")
-        } else {
-            Ok((0, 0))
-        };
-    }
-    let id = |option: &str| -> Result<u32> {
-        let output = Command::new("id").args([option, "--", &user]).output().context("cannot run id")?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.trim().parse().with_context(|| format!("there is no user {user}"))
+    Some((number("Uid:")?, number("Gid:")?))
+}
+
+/// The ids of a user, if there is one of this name.
+fn by_name(user: &str) -> Result<Option<(u32, u32)>> {
+    let id = |option: &str| -> Result<Option<u32>> {
+        let output = Command::new("id").args([option, "--", user]).output().context("cannot run id")?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
     };
-    Ok((id("-u")?, id("-g")?))
+    Ok(id("-u")?.zip(id("-g")?))
 }
 
 fn judge(planned: &plan::Planned, unit: &str, finding: Finding) -> Judged {
