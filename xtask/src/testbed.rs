@@ -40,12 +40,9 @@ enum Verb {
 struct Boot {
     /// bookworm, trixie or sid.
     suite: Suite,
-    /// With the Matrix homeserver Synapse and nginx installed.
-    #[arg(long)]
-    synapse: bool,
-    /// With what switching to a configuration of NixOS takes, and Synapse.
-    #[arg(long)]
-    nixos: bool,
+    /// What is installed besides a base system.
+    #[arg(long, value_enum)]
+    with: Option<With>,
     /// As a virtual machine with a kernel of its own, which takes a minute.
     #[arg(long)]
     vm: bool,
@@ -54,15 +51,25 @@ struct Boot {
     copy: Vec<String>,
 }
 
+/// What can be installed.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum With {
+    /// The Matrix homeserver Synapse, and nginx.
+    Synapse,
+    /// What switching to a configuration of NixOS takes, and Synapse.
+    Nixos,
+    /// Docker, podman, systemd-nspawn and bubblewrap.
+    Engines,
+}
+
 impl Boot {
     fn machine(&self) -> Result<Machine> {
         install_missing()?;
-        let tree = if self.nixos {
-            Tree::nixos(self.suite)?
-        } else if self.synapse {
-            Tree::synapse(self.suite)?
-        } else {
-            Tree::base(self.suite)?
+        let tree = match self.with {
+            None => Tree::base(self.suite)?,
+            Some(With::Synapse) => Tree::synapse(self.suite)?,
+            Some(With::Nixos) => Tree::nixos(self.suite)?,
+            Some(With::Engines) => Tree::engines(self.suite)?,
         };
         let machine = if self.vm { Machine::boot_vm(&tree.with_kernel()?)? } else { Machine::boot(&tree)? };
         for copy in &self.copy {

@@ -18,6 +18,7 @@
 mod cache;
 mod cgroup;
 mod container;
+mod engines;
 mod host;
 mod kernel;
 mod machine;
