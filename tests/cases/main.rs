@@ -5,6 +5,7 @@
 //! ```
 
 mod asking;
+mod comparison;
 mod fail_closed;
 mod filtered;
 mod handed;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     harness::run(
         &[
             asking::CASES,
+            comparison::CASES,
             fail_closed::CASES,
             filtered::CASES,
             handed::CASES,

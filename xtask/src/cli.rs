@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{bench, dist, schema, test, testbed};
+use crate::{bench, compare, dist, schema, test, testbed};
 
 /// The project's own chores.
 #[derive(Parser)]
@@ -18,6 +18,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Chore {
     Bench(bench::Arguments),
+    Compare(compare::Arguments),
     Dist(dist::Arguments),
     /// Write the checked-in JSON Schema of policies anew.
     Schema,
@@ -39,6 +40,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
     match chore {
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Compare(arguments) => compare::run(&arguments),
         Chore::Dist(arguments) => dist::run(&arguments),
         Chore::Schema => schema::run(),
         Chore::Test(arguments) => test::run(&arguments),

@@ -17,9 +17,10 @@ pub fn programs() -> Result<PathBuf> {
     if let Some(directory) = std::env::var_os("SANDBOXED_PROGRAMS") {
         return Ok(directory.into());
     }
-    // target/debug/deps/cases-0123456789abcdef is what runs.
-    let test = std::env::current_exe()?;
-    test.ancestors().nth(2).map(PathBuf::from).context("the test is in no target directory")
+    // target/debug/deps/cases-0123456789abcdef is what runs, or target/debug/xtask.
+    let own = std::env::current_exe()?;
+    let found = own.ancestors().skip(1).find(|directory| directory.join(PROGRAMS[0]).is_file());
+    found.map(PathBuf::from).context("the programs are not beside this one: cargo build --workspace --bins")
 }
 
 /// Install the project's programs.
