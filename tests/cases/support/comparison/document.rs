@@ -176,7 +176,8 @@ fn better(comparison: &Comparison, tried: &[&str]) -> String {
 
 /// The channels that only this project closes, of the contenders whose service works.
 fn alone(comparison: &Comparison, tried: &[&str]) -> String {
-    let others: Vec<&str> = working(comparison, tried).into_iter().filter(|name| *name != OURS).collect();
+    let others = working(comparison, tried).into_iter().filter(|name| !name.starts_with(OURS));
+    let others: Vec<&str> = others.collect();
     let alone: Vec<String> = report::list()
         .iter()
         .filter(|channel| comparison.verdict(OURS, channel.id) == Some(Verdict::Closed))
