@@ -79,7 +79,7 @@ impl Drop for Rules {
 /// The lines of a file that name the group, with `own` in its place: chains and their rules are the service's.
 fn lines(file: &str, group: &str, own: &str) -> Result<String> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
-    let by_nft = file.ends_with(".nft");
+    let by_nft = Path::new(file).extension().is_some_and(|end| end == "nft");
     let quoted = |group: &str| -> Result<String> {
         let path = CgroupPath::new(group)?;
         Ok(if by_nft { format!("\"{}\"", path.as_str()) } else { iptables::escaped(&path) })
