@@ -146,9 +146,14 @@ class Server(socketserver.ThreadingTCPServer):
 
 if "STUBBORN" in os.environ:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-servers = [Server(("::", int(port)), Handler) for port in sys.argv[1:]]
-for server in servers:
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+for port in sys.argv[1:]:
+    try:
+        server = Server(("::", int(port)), Handler)
+    except PermissionError as error:
+        # Some are not offered, and where Landlock knows of ports it refuses them.
+        print("no port", port, error, file=sys.stderr)
+    else:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
 address = os.environ["NOTIFY_SOCKET"]
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
     notify.sendto(b"READY=1", "\0" + address[1:] if address[0] == "@" else address)
