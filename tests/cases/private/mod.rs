@@ -248,9 +248,9 @@ fn makes_no_router(suite: Suite) -> Result<()> {
     ensure!(through(&machine)? == [false, false], "it became a router");
     // Somebody makes it one, and then it is: what was not ours is not ours.
     machine.script("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")?;
-    world::until("it passes packets on", || Ok(through(&machine)? == [true, true]))?;
+    until("it passes packets on", || Ok(through(&machine)? == [true, true]))?;
     machine.check(["systemctl", "stop", "served.service", "other.service"])?;
-    world::until("the network is gone", || world::gone(&machine))?;
+    until("the network is gone", || world::gone(&machine))?;
     ensure!(through(&machine)? == [true, true], "what somebody else switched on was switched off");
     Ok(())
 }
@@ -261,10 +261,10 @@ fn lives_and_dies_with_its_network(suite: Suite) -> Result<()> {
     let answers = || Ok(ask(&machine, "", "127.0.0.1 8008", "")?.is_some());
     ensure!(answers()?, "it does not answer");
     machine.check(["systemctl", "restart", "served.service"])?;
-    world::until("it answers after a restart", answers)?;
+    until("it answers after a restart", answers)?;
     machine
         .script("systemctl kill --signal=KILL served.service; sleep 0.2; systemctl start served.service")?;
-    world::until("it answers after a crash", answers)?;
+    until("it answers after a crash", answers)?;
     for (what, end) in [
         ("its namespace is deleted", "ip netns delete sandboxed-served"),
         ("its cable is cut", "ip link delete sb-served"),
@@ -273,24 +273,24 @@ fn lives_and_dies_with_its_network(suite: Suite) -> Result<()> {
         ("its unit is stopped", "systemctl stop sandboxed-served-network.service"),
     ] {
         machine.script(end)?;
-        world::until(what, || {
+        until(what, || {
             Ok(machine.run(["systemctl", "is-active", "served.service"])?.stdout.trim() == "inactive")
         })
         .with_context(|| format!("the service goes on though {what}"))?;
-        world::until("nothing of it is left", || {
+        until("nothing of it is left", || {
             let there = "ls /run/netns/sandboxed-served /sys/class/net/sb-served 2>/dev/null || true";
             Ok(machine.script(there)?.is_empty() && ask(&machine, "", "127.0.0.1 8008", "")?.is_none())
         })
         .with_context(|| format!("after {what}:\n{}", world::state(&machine).unwrap_or_default()))?;
         machine.script("systemctl reset-failed; systemctl start served.service other.service")?;
-        world::until("it answers again", answers)
+        until("it answers again", answers)
             .with_context(|| format!("after {what}:\n{}", world::state(&machine).unwrap_or_default()))?;
         let needed = attempts(&machine, "127.0.0.1 8008", NEEDED)?;
         ensure!(needed.iter().all(|(_, error)| error.is_none()), "after {what}: {needed:#?}");
     }
     // A network that is stopped with the last service is gone, and nothing is passed on for it.
     machine.check(["systemctl", "stop", "served.service", "other.service"])?;
-    world::until("the network is gone", || world::gone(&machine))
+    until("the network is gone", || world::gone(&machine))
         .with_context(|| world::state(&machine).unwrap_or_default())?;
     let closed = "cat /proc/sys/net/ipv4/conf/lan0/forwarding /proc/sys/net/ipv6/conf/lan0/force_forwarding";
     ensure!(machine.script(closed)? == "0\n0\n", "packets are still passed on");
