@@ -302,8 +302,7 @@ mod tests {
                     ExecReload=/bin/kill -HUP $MAINPID\n";
         let value = planned(POLICY, unit, true).unwrap();
         let launcher = "/usr/lib/sandboxed/sandboxed-launch --device-ioctl-only= --execute-only=-/usr \
-                        --execute-only=-/bin --execute-only=-/sbin --execute-only=-/lib --execute-only=-/lib32 \
-                        --execute-only=-/lib64 --execute-only=-/libx32 --execute-only=/opt \
+                        --execute-only=/opt \
                         --internet-protocols=tcp,udp,icmp --tcp-bind-only=0 --scope=abstract-unix-socket";
         let confined = format!("{launcher} --pid-namespace --user-namespace --lock-core-limit");
         assert_eq!(value("ExecStartPre"), [format!("{confined} --kill-mode=mixed -- /usr/bin/pre")]);

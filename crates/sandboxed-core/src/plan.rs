@@ -45,8 +45,8 @@ pub struct Plan {
     pub namespace: Option<Namespace>,
     /// The empty directory that becomes the service's root, where it has one of its own.
     pub root: Option<String>,
-    /// Directories in it that must be there before systemd mounts anything.
-    pub mount_points: Vec<&'static str>,
+    /// What must be in it before systemd mounts anything, in an order in which it can be made.
+    pub skeleton: Vec<Skeleton>,
     /// The service's own resolv.conf, where it has one.
     pub resolv_conf: Option<String>,
     /// The program that verifies the sandbox, and how often.
@@ -79,7 +79,7 @@ impl Plan {
             filter: None,
             namespace: None,
             root: None,
-            mount_points: Vec::new(),
+            skeleton: Vec::new(),
             resolv_conf: None,
             verify: None,
             outcomes: Vec::new(),
@@ -303,4 +303,13 @@ pub enum Status {
         /// The policy's reason.
         reason: String,
     },
+}
+
+/// A part of a service's own root, by its path in there, tmpfiles.d(5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skeleton {
+    /// A directory, to mount on.
+    Directory(&'static str),
+    /// A symbolic link, and where it leads.
+    Link(&'static str, &'static str),
 }

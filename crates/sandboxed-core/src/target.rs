@@ -15,6 +15,16 @@ pub const OLDEST: Version = Version(249);
 /// The newest systemd whose directives are known.
 pub const NEWEST: Version = Version(262);
 
+/// What leads into /usr where that is merged: to what has its name there, be it a directory or a link in its turn.
+pub const BESIDE_USR: [(&str, &str); 6] = [
+    ("/bin", "usr/bin"),
+    ("/sbin", "usr/sbin"),
+    ("/lib", "usr/lib"),
+    ("/lib32", "usr/lib32"),
+    ("/lib64", "usr/lib64"),
+    ("/libx32", "usr/libx32"),
+];
+
 /// What the artifacts will run on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -40,6 +50,10 @@ pub struct Target {
     /// Whether /nix/store is a read-only mount of its own, as it is on NixOS.
     #[serde(default)]
     pub read_only_store: bool,
+    /// Whether /bin, /sbin and /lib are links into /usr, file-hierarchy(7): then an own root has such links too, for which
+    /// nothing has to be mounted.
+    #[serde(default)]
+    pub merged_usr: bool,
     /// Whether the kernel has Landlock switched on, as distributions have it; `lsm=` of its command line can leave it out.
     #[serde(default = "switched_on")]
     pub landlock: bool,
@@ -174,7 +188,7 @@ pub enum TargetError {
     TooNew(Version),
 }
 
-/// Releases that a target can be named by: systemd, kernel, distribution.
+/// Releases that a target can be named by: systemd, kernel, distribution. All of them have /bin and its like in /usr.
 const RELEASES: &[(&str, u16, Kernel, Distribution)] = &[
     ("debian-12", 252, Kernel::new(6, 1), Distribution::Debian),
     ("debian-13", 257, Kernel::new(6, 12), Distribution::Debian),
@@ -197,6 +211,7 @@ impl Target {
             programs: BTreeMap::new(),
             rules: default_rules(),
             read_only_store: false,
+            merged_usr: false,
             landlock: true,
             project_quotas: Vec::new(),
             name_servers: Vec::new(),
@@ -240,7 +255,8 @@ impl FromStr for Target {
     /// Reads the name of a release (`debian-13`) or a list (`systemd=257,kernel=6.12,netfilter=nftables`).
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if let Some((_, systemd, kernel, distribution)) = RELEASES.iter().find(|(name, ..)| *name == text) {
-            return Ok(Self { distribution: *distribution, ..Self::new(Version(*systemd), *kernel) });
+            let plain = Self::new(Version(*systemd), *kernel);
+            return Ok(Self { distribution: *distribution, merged_usr: true, ..plain });
         }
         let (mut systemd, mut kernel, mut netfilter, mut distribution) = (None, None, None, None);
         for part in text.split(',') {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sandboxed_core::scalar::HostPath;
-use sandboxed_core::target::{Distribution, Kernel, Netfilter, Target};
+use sandboxed_core::target::{BESIDE_USR, Distribution, Kernel, Netfilter, Target};
 use sandboxed_systemd::Version;
 
 /// Reads the target from this machine.
@@ -25,6 +25,7 @@ pub(crate) fn target() -> Result<Target> {
             target.programs.insert(program.to_owned(), path);
         }
     }
+    target.merged_usr = merged_usr();
     // Where it cannot be told, the launcher tells: it starts nothing without.
     let modules = std::fs::read_to_string("/sys/kernel/security/lsm").ok();
     target.landlock = modules.is_none_or(|modules| modules.split(',').any(|name| name.trim() == "landlock"));
@@ -54,6 +55,15 @@ fn distribution() -> Distribution {
         ids if ids.contains(&"debian") => Distribution::Debian,
         _ => Distribution::Other,
     }
+}
+
+/// Whether all that could lie beside /usr leads into it, or is not there.
+fn merged_usr() -> bool {
+    BESIDE_USR.iter().all(|(path, to)| {
+        let path = Path::new(path);
+        !path.exists()
+            || std::fs::canonicalize(path).ok() == std::fs::canonicalize(Path::new("/").join(to)).ok()
+    })
 }
 
 /// nftables wherever `nft` is: its tables stand beside whatever firewall the machine has.

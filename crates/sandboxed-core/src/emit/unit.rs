@@ -6,7 +6,7 @@ use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, ExecLine, Value};
 
 use super::{Artifacts, Directives, EmitError, Quoted, door, filter, network, quoted, verify};
-use crate::plan::{Namespace, Plan, Setting};
+use crate::plan::{Namespace, Plan, Setting, Skeleton};
 
 /// The name of our drop-in: it sorts after `overrides.conf`, which NixOS writes its own changes to.
 pub const DROP_IN: &str = "zz-sandboxed.conf";
@@ -54,10 +54,13 @@ pub(super) fn emit(plan: &Plan, directives: &Directives<'_>, files: &mut Artifac
     }
     if let Some(root) = &plan.root {
         // tmpfiles.d(5). The name of a sandbox has no blank and no specifier, so nothing here needs quoting.
-        let inside = plan.mount_points.iter().copied();
-        let lines =
-            [""].into_iter().chain(inside).map(|inside| format!("d {root}{inside} 0755 root root -\n"));
-        files.insert(format!("tmpfiles.d/sandboxed-{}.conf", plan.name), lines.collect());
+        let line = |part: &Skeleton| match part {
+            Skeleton::Directory(path) => format!("d {root}{path} 0755 root root -\n"),
+            // systemd makes a directory of what an earlier plan mounted on.
+            Skeleton::Link(path, to) => format!("L+ {root}{path} - - - - {to}\n"),
+        };
+        let lines = [Skeleton::Directory("")].iter().chain(&plan.skeleton).map(line).collect();
+        files.insert(format!("tmpfiles.d/sandboxed-{}.conf", plan.name), lines);
     }
     Ok(())
 }

@@ -15,12 +15,20 @@ use crate::unit::Unit;
 /// Where distributions have their programs and libraries. Whatever a machine lacks is left out.
 pub(super) const SYSTEM: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
 
+/// The same without those that lead into another, where /usr is merged.
+const MERGED: &[&str] = &["/usr"];
+
 /// Where NixOS has its programs, libraries and configuration.
 pub(super) const STORE: &str = "/nix/store";
 
-/// The paths of [`SYSTEM`].
-pub(super) fn system_paths() -> impl Iterator<Item = AbsPath> {
-    SYSTEM.iter().filter_map(|system| AbsPath::new(system).ok())
+/// The paths that the target's programs are below.
+pub(super) fn system(target: &Target) -> &'static [&'static str] {
+    if target.merged_usr { MERGED } else { SYSTEM }
+}
+
+/// The same as paths for systemd.
+pub(super) fn system_paths(target: &Target) -> impl Iterator<Item = AbsPath> {
+    system(target).iter().filter_map(|path| AbsPath::new(path).ok())
 }
 
 impl Filesystem {
@@ -32,7 +40,7 @@ impl Filesystem {
             None if planner.target.distribution == Distribution::Nixos => {
                 AbsPath::new(STORE).ok().map(PathSpec::new).into_iter().collect()
             }
-            None => system_paths().map(|system| PathSpec::new(system).optional()).collect(),
+            None => system_paths(planner.target).map(|system| PathSpec::new(system).optional()).collect(),
         };
         let in_root = |spec: PathSpec| if self.root == Root::Own { spec.in_root() } else { spec };
         let allowed =
@@ -58,7 +66,7 @@ impl Filesystem {
     /// nothing that lies elsewhere is, however it is mounted. It asks at execve(2), not at mmap(2).
     fn execute_only(&self, planner: &Planner<'_>) -> Vec<String> {
         let nixos = planner.closure.is_some() || planner.target.distribution == Distribution::Nixos;
-        let system = if nixos { &[STORE] } else { SYSTEM };
+        let system = if nixos { &[STORE] } else { system(planner.target) };
         let optional = if nixos { "" } else { "-" };
         let system = system.iter().map(|path| format!("--execute-only={optional}{path}"));
         system.chain(self.executable.iter().map(|named| option("execute-only", named))).collect()

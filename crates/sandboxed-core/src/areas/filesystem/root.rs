@@ -6,8 +6,9 @@ use super::paths::{bind, hidden, spec, tmpfs};
 use super::programs::{STORE, system_paths};
 use super::{Filesystem, HOST_FILES_UNREADABLE, HOST_FILES_UNWRITABLE, MOUNTS_ENFORCED, Root};
 use crate::areas::network::Resolver;
+use crate::plan::Skeleton;
 use crate::planner::{Mechanism, Planner, guarantee};
-use crate::target::Distribution;
+use crate::target::{BESIDE_USR, Distribution};
 
 impl Filesystem {
     pub(super) fn root(&self, planner: &mut Planner<'_>) {
@@ -18,7 +19,9 @@ impl Filesystem {
                 let directory = AbsPath::new(&root).ok().map(Value::Path);
                 if planner.closure.is_some() {
                     // ExecPaths= names the store itself, which nothing is mounted on: systemd would not make it.
-                    planner.plan.mount_points = vec!["/nix", STORE];
+                    planner.plan.skeleton.extend([Skeleton::Directory("/nix"), Skeleton::Directory(STORE)]);
+                } else if planner.target.merged_usr {
+                    planner.plan.skeleton.extend(BESIDE_USR.map(|(path, to)| Skeleton::Link(path, to)));
                 }
                 planner.plan.root = Some(root);
                 // A root directory makes systemd refuse to start the service where it cannot have mounts of its own,
@@ -88,7 +91,7 @@ impl Filesystem {
             Some(_) if planner.target.read_only_store => Vec::new(),
             Some(closure) => closure.iter().filter_map(bind).collect(),
             None if planner.target.distribution == Distribution::Nixos => Vec::new(),
-            None => system_paths().map(|system| Bind::new(system).optional()).collect(),
+            None => system_paths(planner.target).map(|system| Bind::new(system).optional()).collect(),
         };
         let etc = self
             .etc

@@ -4,12 +4,30 @@ use sandboxed_systemd::Version;
 use sandboxed_systemd::value::{AbsPath, Bind, PathSpec, TmpFs, Value};
 
 use super::{HOST_HIDDEN, Processes, Sys};
-use crate::areas::filesystem::{Root, below};
+use crate::areas::filesystem::below;
+use crate::plan::Skeleton;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
 
-/// Parts of /sys that tell of the machine: its disks, buses, drivers, modules and firmware.
-const TELLING: [&str; 10] = [
+/// What an own root has of /sys, besides the service's control groups, which systemd mounts there: that by which programs
+/// count processors, get_nprocs(3), and that by which they choose how they allocate memory, madvise(2).
+const KEPT: [&str; 2] = [PROCESSORS, "/sys/kernel/mm/transparent_hugepage"];
+
+/// Where they are mounted.
+const SKELETON: [&str; 9] = [
+    "/sys",
+    "/sys/devices",
+    "/sys/devices/system",
+    PROCESSORS,
+    "/sys/fs",
+    "/sys/fs/cgroup",
+    "/sys/kernel",
+    "/sys/kernel/mm",
+    "/sys/kernel/mm/transparent_hugepage",
+];
+
+/// Parts of the machine's own /sys that tell of it: its disks, buses, drivers, modules and firmware.
+const TELLING: [&str; 11] = [
     "/sys/block",
     "/sys/bus",
     "/sys/class",
@@ -17,6 +35,7 @@ const TELLING: [&str; 10] = [
     "/sys/firmware",
     "/sys/hypervisor",
     "/sys/kernel/btf",
+    "/sys/kernel/security",
     "/sys/kernel/slab",
     "/sys/module",
     "/sys/power",
@@ -42,8 +61,9 @@ impl Processes {
         }
         let named = planner.policy.filesystem.paths().chain(&planner.policy.filesystem.devices);
         let needs_devices = named.map(HostPath::path).any(|path| below(path, "/sys") || below(path, "/dev"));
+        let hides = self.sys == Sys::Own && !needs_devices;
         let mechanism = match self.sys {
-            Sys::Own if !needs_devices => Self::without_devices(planner),
+            Sys::Own if hides => Self::without_devices(planner),
             Sys::Own => {
                 left.push("/sys shows the machine's devices, since the policy gives the service some");
                 Mechanism::named("nothing")
@@ -55,22 +75,45 @@ impl Processes {
         };
         let groups = Mechanism::launcher("--cgroup-namespace", "a view of its own control groups alone")
             .unless((planner.target.systemd >= STRICT_GROUPS).then(|| "systemd gives one".to_owned()));
-        guarantee(&HOST_HIDDEN).by(mechanism.leaves_open(left.join("; "))).with(groups).keep(planner);
+        let kept =
+            guarantee(&HOST_HIDDEN).by(mechanism.leaves_open(left.join("; "))).with(groups).keep(planner);
+        if kept && hides && planner.plan.root.is_some() {
+            planner.plan.skeleton.extend(SKELETON.map(Skeleton::Directory));
+        }
     }
 
     /// /sys without the machine's devices.
     fn without_devices(planner: &Planner<'_>) -> Mechanism {
-        let own_root = planner.policy.filesystem.root == Root::Own;
-        let telling = TELLING.iter().filter_map(|path| AbsPath::new(path).ok()).map(|path| {
-            let spec = PathSpec::new(path).optional();
-            if own_root { spec.in_root() } else { spec }
-        });
+        match &planner.plan.root {
+            Some(root) => Self::own_sys(planner, root),
+            None => Self::without_telling(),
+        }
+    }
+
+    /// An empty /sys into which what programs need is bound: whatever a kernel has there tomorrow stays out. It is a bind,
+    /// which precedes the sysfs that `MountAPIVFS=` has there, unlike `TemporaryFileSystem=`.
+    fn own_sys(planner: &Planner<'_>, root: &str) -> Mechanism {
+        let empty = AbsPath::new(&format!("{root}/sys")).ok().zip(AbsPath::new("/sys").ok());
+        let empty = empty.map(|(empty, sys)| Bind::new(empty).to(sys));
+        // An older systemd leaves the control groups to the sysfs, which is not there.
+        let groups = (planner.target.systemd < STRICT_GROUPS).then_some("/sys/fs/cgroup");
+        let kept = KEPT.into_iter().chain(groups).filter_map(|path| AbsPath::new(path).ok());
+        let binds = empty.into_iter().chain(kept.map(|path| Bind::new(path).optional()));
+        Mechanism::service("BindReadOnlyPaths", Value::Binds(binds.collect())).summary(
+            "a /sys with the processors, the use of huge pages and the service's control groups alone",
+        )
+    }
+
+    /// The machine's own /sys, without what tells of it.
+    fn without_telling() -> Mechanism {
+        let telling = TELLING.iter().filter_map(|path| AbsPath::new(path).ok());
         let empty = AbsPath::new(DEVICES).map(|path| TmpFs {
             path,
             options: ["ro", "mode=0755", "nosuid", "nodev", "noexec"].map(str::to_owned).to_vec(),
         });
         let processors = AbsPath::new(PROCESSORS).map(|path| Bind::new(path).optional());
-        Mechanism::service("InaccessiblePaths", Value::Paths(telling.collect()))
+        let telling = telling.map(|path| PathSpec::new(path).optional()).collect();
+        Mechanism::service("InaccessiblePaths", Value::Paths(telling))
             .and("TemporaryFileSystem", Value::TmpFs(empty.into_iter().collect()))
             .and("BindReadOnlyPaths", Value::Binds(processors.into_iter().collect()))
             .summary("/sys without devices, drivers and firmware")
