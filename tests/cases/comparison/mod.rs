@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use sandboxed_cases::comparison::{Comparison, Contender, Kind, Scene};
+use sandboxed_cases::comparison::{Comparison, Contender, Kind, REASONS, Reason, Scene};
 use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
 use sandboxed_probe::Verdict;
@@ -13,7 +13,7 @@ pub(crate) const CASES: &[Case] =
     &[Case::new("comparison::in_their_order", in_their_order).on(&[Suite::Trixie])];
 
 /// From the most open to the most closed.
-const ORDER: [&str; 4] = ["plain", "confinement", "article", "sandboxed"];
+const ORDER: [&str; 5] = ["plain", "confinement", "article", "sandboxed", "sandboxed-tight"];
 
 /// Ways out of the article's sandbox: the machine's other addresses, abstract sockets, what lies open in the file system,
 /// sockets in /run, and much of the kernel.
@@ -63,6 +63,16 @@ fn in_their_order(suite: Suite) -> Result<()> {
     ] {
         let wrong = wrong(name, channels, wanted);
         ensure!(wrong.is_empty(), "under {name} these are not {wanted:?}: {wrong:?}");
+    }
+    // What is said of a channel that stays open is so: a field closes it, or none does.
+    for Reason { channel, closed_by, .. } in REASONS {
+        ensure!(
+            comparison.verdict("sandboxed", channel) == Some(Verdict::Open),
+            "{channel} does not stay open"
+        );
+        let wanted = if closed_by.is_some() { Verdict::Closed } else { Verdict::Open };
+        let found = comparison.verdict("sandboxed-tight", channel);
+        ensure!(found == Some(wanted), "with {closed_by:?} {channel} is {found:?}");
     }
     // The drop-ins as printed: a probe that can't run has no verdict, and says why.
     let printed = scene.try_out(&Contender::named("article-printed")?)?;

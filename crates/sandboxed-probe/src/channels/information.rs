@@ -160,9 +160,13 @@ fn traffic(targets: &Targets, paths: &[&str]) -> Attempt {
     let table = String::from_utf8_lossy(&table);
     let counted = table.lines().skip(2).filter_map(|line| line.split_once(':'));
     let other = counted.map(|(name, _)| name.trim()).find(|name| *name != "lo");
-    other
-        .map(|name| format!("saw the counters of {name}"))
-        .ok_or_else(|| Shut::closed("only the loopback interface"))
+    let other = other.ok_or_else(|| Shut::closed("only the loopback interface"))?;
+    if targets.in_host_namespace("net") == Some(false) {
+        return Err(Shut::closed(&format!(
+            "{other} is no interface of the machine's: it has a network of its own"
+        )));
+    }
+    Ok(format!("saw the counters of {other}"))
 }
 
 /// Control groups of others below the root: a namespace of its own has none.

@@ -88,6 +88,12 @@ pub const CONTENDERS: &[Contender] = &[
         cheap: true,
         text: include_str!("contenders/sandboxed-private.txt"),
     },
+    Contender {
+        name: "sandboxed-tight",
+        title: "this project, with every field that this service bears",
+        cheap: true,
+        text: include_str!("contenders/sandboxed-tight.txt"),
+    },
 ];
 
 /// This project's name among them, as it is by default.

@@ -6,6 +6,7 @@ use sandboxed_probe::report::{self, Listed};
 use sandboxed_probe::{Group, Verdict};
 
 use super::contender::{CONTENDERS, OURS, parse};
+use super::reasons::REASONS;
 use super::results::{Comparison, Kind};
 
 const HEAD: &str = "# Side by side
@@ -148,7 +149,7 @@ fn not_run(comparison: &Comparison, tried: &[&str]) -> String {
 
 /// The channels that stay open under this project and that another closes whose service works.
 fn better(comparison: &Comparison, tried: &[&str]) -> String {
-    let mut text = "\n## Where another is better\n\n".to_owned();
+    let mut text = "\n## What stays open, and where another is better\n\n".to_owned();
     let working = working(comparison, tried);
     let mut any = false;
     for channel in report::list() {
@@ -165,7 +166,12 @@ fn better(comparison: &Comparison, tried: &[&str]) -> String {
         } else {
             format!("closed by {}", closers.join(", "))
         };
-        let _ = writeln!(text, "* `{}` ({}) is open under {OURS}: {who}", channel.id, channel.title);
+        let _ = write!(text, "* `{}` ({}) is open under {OURS}: {who}.", channel.id, channel.title);
+        if let Some(reason) = REASONS.iter().find(|reason| reason.channel == channel.id) {
+            let closer = reason.closed_by.unwrap_or("nothing");
+            let _ = write!(text, " Why: {}. What closes it: {closer}.", reason.why);
+        }
+        text.push('\n');
         any = true;
     }
     if !any {

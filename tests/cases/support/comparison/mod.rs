@@ -5,9 +5,11 @@
 
 mod contender;
 pub mod document;
+mod reasons;
 mod results;
 mod scene;
 
 pub use contender::{CONTENDERS, Contender, Definition, OURS, Piece, parse};
+pub use reasons::{REASONS, Reason};
 pub use results::{Comparison, Kind, Trial};
 pub use scene::{Scene, static_probe};
