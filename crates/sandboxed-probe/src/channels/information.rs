@@ -162,7 +162,7 @@ fn traffic(targets: &Targets, paths: &[&str]) -> Attempt {
     let other = counted.map(|(name, _)| name.trim()).find(|name| *name != "lo");
     let other = other.ok_or_else(|| Shut::closed("only the loopback interface"))?;
     if targets.in_host_namespace("net") == Some(false) {
-        return Err(Shut::closed(&format!(
+        return Err(Shut::closed(format!(
             "{other} is no interface of the machine's: it has a network of its own"
         )));
     }
