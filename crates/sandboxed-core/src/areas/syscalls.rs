@@ -19,54 +19,54 @@ pub struct Syscalls {
     #[schemars(title = "Allowed system calls", extend("x-guarantee" = "system-calls-limited"), length(min = 1))]
     #[serde(deserialize_with = "some")]
     pub allow: Vec<SystemCall>,
-    /// The system calls and groups that it may not make, taken from the allowed ones.
+    /// The system calls and groups that it may not make, taken from the allowed ones, beside those that no service may:
+    /// `@privileged`, `@resources`, `@keyring`, io_uring, reading other processes' memory, files that are only in memory,
+    /// watches and names of all of the machine, quotas, `bpf`, `perf_event_open`, `userfaultfd`.
     #[schemars(title = "Denied system calls", extend("x-guarantee" = "system-calls-limited"))]
     pub deny: Vec<SystemCall>,
-    /// System calls and groups that it may make although a denied group has them.
+    /// System calls and groups that it may make although they are denied, or a denied group has them.
     #[schemars(title = "Exceptions", extend("x-guarantee" = "system-calls-limited"))]
     pub except: Vec<SystemCall>,
 }
 
+/// What is denied to every service, whatever else a policy denies: a list of one's own must not open what these close.
+const DENIED: [&str; 26] = [
+    "@privileged",
+    "@resources",
+    "@keyring",
+    // io_uring makes sockets and files behind the filter's back; systemd.exec(5) says so of RestrictAddressFamilies=.
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    // Reading or waking other processes' memory, and handing pages to them.
+    "process_vm_readv",
+    "process_vm_writev",
+    "process_madvise",
+    "kcmp",
+    "pidfd_getfd",
+    "pidfd_open",
+    "pidfd_send_signal",
+    // Takes from what all processes of the machine have together, /proc/sys/fs/aio-max-nr.
+    "io_setup",
+    // A file that no mount option covers: written, then executed.
+    "memfd_create",
+    "userfaultfd",
+    "perf_event_open",
+    "bpf",
+    "vmsplice",
+    // Names and watches of the whole machine.
+    "name_to_handle_at",
+    "open_by_handle_at",
+    "fanotify_init",
+    "fanotify_mark",
+    "quotactl",
+    "quotactl_fd",
+    "lookup_dcookie",
+];
+
 impl Default for Syscalls {
     fn default() -> Self {
-        let calls = |names: &[&'static str]| names.iter().copied().map(SystemCall::literal).collect();
-        Self {
-            allow: calls(&["@system-service"]),
-            deny: calls(&[
-                "@privileged",
-                "@resources",
-                "@keyring",
-                // io_uring makes sockets and files behind the filter's back; systemd.exec(5) says so of RestrictAddressFamilies=.
-                "io_uring_setup",
-                "io_uring_enter",
-                "io_uring_register",
-                // Reading or waking other processes' memory, and handing pages to them.
-                "process_vm_readv",
-                "process_vm_writev",
-                "process_madvise",
-                "kcmp",
-                "pidfd_getfd",
-                "pidfd_open",
-                "pidfd_send_signal",
-                // Takes from what all processes of the machine have together, /proc/sys/fs/aio-max-nr.
-                "io_setup",
-                // A file that no mount option covers: written, then executed.
-                "memfd_create",
-                "userfaultfd",
-                "perf_event_open",
-                "bpf",
-                "vmsplice",
-                // Names and watches of the whole machine.
-                "name_to_handle_at",
-                "open_by_handle_at",
-                "fanotify_init",
-                "fanotify_mark",
-                "quotactl",
-                "quotactl_fd",
-                "lookup_dcookie",
-            ]),
-            except: Vec::new(),
-        }
+        Self { allow: vec![SystemCall::literal("@system-service")], deny: Vec::new(), except: Vec::new() }
     }
 }
 
@@ -95,8 +95,13 @@ impl Syscalls {
         // The first list decides the kind: what it allows is all there is, the second takes from it and the third puts
         // back (systemd.exec(5), SystemCallFilter=).
         let names = |calls: &[SystemCall]| calls.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let filter =
-            Value::Filter { allow: names(&self.allow), deny: names(&self.deny), except: names(&self.except) };
+        let denied = DENIED.iter().map(ToString::to_string);
+        let more = names(&self.deny).into_iter().filter(|call| !DENIED.contains(&call.as_str()));
+        let filter = Value::Filter {
+            allow: names(&self.allow),
+            deny: denied.chain(more).collect(),
+            except: names(&self.except),
+        };
         guarantee(&SYSTEM_CALLS_LIMITED)
             .by(Mechanism::service("SystemCallFilter", filter)
                 .and("SystemCallErrorNumber", Value::word("EPERM")))
@@ -108,5 +113,42 @@ impl Syscalls {
         guarantee(&NO_WRITE_EXECUTE)
             .by(Mechanism::service("MemoryDenyWriteExecute", Value::Bool(true)))
             .keep(planner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::json;
+    use crate::resolve::{Surroundings, resolve};
+    use crate::target::Target;
+    use sandboxed_systemd::value::Value;
+
+    /// The lists of the filter that a policy gets.
+    fn filter(syscalls: &str) -> (Vec<String>, Vec<String>) {
+        let policy =
+            format!(r#"{{ "version": 1, "name": "a", "units": ["a.service"], "syscalls": {syscalls} }}"#);
+        let target: Target = "debian-13".parse().unwrap();
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let (plan, _) = resolved.plan(&target, Surroundings::default()).unwrap();
+        let section = sandboxed_systemd::directive::Section::Service;
+        match plan.service.get(section, "SystemCallFilter").and_then(|setting| setting.value.clone()) {
+            Some(Value::Filter { deny, except, .. }) => (deny, except),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_list_of_ones_own_adds_to_what_is_denied_to_all() {
+        let (all, _) = filter("{}");
+        assert!(all.contains(&"memfd_create".to_owned()), "{all:?}");
+        let (more, _) = filter(r#"{ "deny": ["sysinfo", "bpf"] }"#);
+        assert_eq!(more, [all, vec!["sysinfo".to_owned()]].concat());
+    }
+
+    #[test]
+    fn only_an_exception_takes_back() {
+        let (deny, except) = filter(r#"{ "deny": [], "except": ["memfd_create"] }"#);
+        assert!(deny.contains(&"memfd_create".to_owned()), "{deny:?}");
+        assert_eq!(except, ["memfd_create"]);
     }
 }
