@@ -1,11 +1,11 @@
 //! What is wrong with an input, as a closed set of kinds. Places are attached from outside; rendering is the edge's.
 
-use std::fmt;
-
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::document::Span;
 use crate::guarantee::Guarantee;
+use crate::language::Language;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -17,6 +17,66 @@ pub enum Severity {
     Warning,
 }
 
+/// The type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Boolean,
+    /// A number without a fraction.
+    Integer,
+    /// A number.
+    Number,
+    /// A string.
+    String,
+    /// A list.
+    List,
+    /// An object, an attribute set in Nix.
+    Object,
+    /// Whatever an expression gives.
+    Computed,
+}
+
+impl Type {
+    /// The type of a value.
+    pub fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Boolean,
+            Value::Number(_) => Self::Number,
+            Value::String(_) => Self::String,
+            Value::Array(_) => Self::List,
+            Value::Object(_) => Self::Object,
+        }
+    }
+
+    /// What the language calls it, with its article.
+    fn name(self, language: Language) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Boolean => "a boolean (true or false)",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::String => "a string",
+            Self::List => "a list",
+            Self::Object => language.object(),
+            Self::Computed => "a computed value",
+        }
+    }
+}
+
+/// What could stand at the place instead. The schema accepts it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// What was probably meant.
+    Meant(Value),
+    /// Something of the right form.
+    Example(Value),
+    /// One of these words, each with what it means.
+    OneOf(Vec<(String, String)>),
+}
+
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,6 +85,8 @@ pub enum Kind {
     Syntax {
         /// Why.
         reason: String,
+        /// What to change, where it can be told.
+        help: Option<String>,
     },
     /// A field is given twice.
     DuplicateField {
@@ -39,27 +101,34 @@ pub enum Kind {
         suggestion: Option<String>,
         /// Every name that is known there.
         known: Vec<String>,
+        /// The value that was probably meant, where it is not what was written: of the suggested field, or of the whole
+        /// object where no field is suggested.
+        meant: Option<Value>,
     },
     /// A field that has to be there is not.
     MissingField {
         /// Its name.
         name: String,
+        /// A value that it could have.
+        example: Option<Value>,
     },
     /// A value of the wrong type.
     WrongType {
-        /// What was expected.
-        expected: String,
+        /// What was expected: any of these.
+        expected: Vec<Type>,
         /// What is there.
-        found: &'static str,
+        found: Type,
+        /// What could be there.
+        instead: Option<Instead>,
     },
     /// A value of the right type that is not one of those allowed.
     WrongValue {
         /// The value.
-        value: String,
+        value: Value,
         /// What was expected.
         expected: String,
-        /// The nearest value that is allowed.
-        suggestion: Option<String>,
+        /// What could be there.
+        instead: Option<Instead>,
     },
     /// A preset that does not exist.
     UnknownPreset {
@@ -162,67 +231,136 @@ impl Kind {
         self.severity() == Severity::Error && !matches!(self, Self::TargetCannot { .. } | Self::Unit { .. })
     }
 
-    /// What to do about it, where there is something to say.
-    pub fn help(&self) -> Option<String> {
+    /// What to do about it, where there is something to say, as it is written in the policy's language.
+    pub fn help(&self, language: Language) -> Option<String> {
         match self {
-            Self::UnknownField { suggestion, known, .. } => Some(match suggestion {
-                Some(name) => format!("did you mean `{name}`?"),
-                None => format!("known here: {}", list(known)),
+            Self::Syntax { help, .. } => help.clone(),
+            Self::UnknownField { suggestion, known, meant, .. } => Some(match (suggestion, meant) {
+                (Some(name), Some(value)) => meant_by(&language.member(name, value)),
+                (Some(name), None) => meant_by(name),
+                (None, Some(value)) => meant_by(&language.value(value)),
+                (None, None) if known.len() > LISTED => {
+                    let some: Vec<String> = known.iter().take(3).map(|name| format!("`{name}`")).collect();
+                    let (some, others) = (some.join(", "), known.len() - 3);
+                    format!(
+                        "known here are {some} and {others} others: `sandboxed schema --markdown` has all"
+                    )
+                }
+                (None, None) => format!("known here: {}", list(known)),
             }),
-            Self::WrongValue { suggestion: Some(value), .. } => Some(format!("did you mean `{value}`?")),
-            Self::UnknownPreset { suggestion: Some(name), .. } => Some(format!("did you mean `{name}`?")),
+            Self::MissingField { name, example: Some(value) } => Some(match language {
+                Language::Json => format!("write `{},` after this `{{`", language.member(name, value)),
+                Language::Nix => format!("add `{}`", language.member(name, value)),
+            }),
+            Self::DuplicateField { .. } => Some("keep one of them".to_owned()),
+            // The quotes are what is missing.
+            Self::WrongType { instead: Some(Instead::Meant(value)), .. } => {
+                Some(meant_by(&language.value(value)))
+            }
+            Self::WrongType { instead: Some(instead), .. }
+            | Self::WrongValue { instead: Some(instead), .. } => Some(instead.help(language)),
+            Self::UnknownPreset { suggestion: Some(name), .. } => Some(meant_by(name)),
             Self::UnknownPreset { .. } => Some("`sandboxed presets` lists them".to_owned()),
-            Self::NoUnit => Some("add `\"units\": [\"example.service\"]`, or a preset".to_owned()),
-            Self::NotEnabled { name } => Some(format!("add `services.sandboxed.{name}.enable = true;`")),
-            Self::NoName => Some("add `\"name\": \"example\"`, or a preset".to_owned()),
+            Self::NoUnit => {
+                let units = language.member("units", &Value::from(vec!["example.service"]));
+                Some(format!("add `{units}`, or a preset"))
+            }
+            Self::NotEnabled { name } => {
+                Some(format!("add `services.sandboxed.{}.enable = true;`", language.key(name)))
+            }
+            Self::NoName => {
+                Some(format!("add `{}`, or a preset", language.member("name", &"example".into())))
+            }
             Self::Conflict { help, .. } | Self::Unit { help, .. } | Self::UnitWants { help, .. } => {
                 Some(help.clone())
             }
             Self::TargetCannot { guarantee, .. } => Some(format!(
-                "to do without it, add a reason: `\"accept\": {{ \"{}\": \"…\" }}`",
-                guarantee.id
+                "to do without it, add a reason: `{}`",
+                match language {
+                    Language::Json => format!("\"accept\": {{ \"{}\": \"…\" }}", guarantee.id),
+                    Language::Nix => format!("accept.{} = \"…\";", guarantee.id),
+                }
             )),
             _ => None,
         }
     }
 
-    /// The replacement for the text at the place, where there is an obvious one.
+    /// The name that should replace the one at the place, where there is an obvious one.
     pub fn replacement(&self) -> Option<&str> {
         match self {
-            Self::UnknownField { suggestion, .. }
-            | Self::WrongValue { suggestion, .. }
-            | Self::UnknownPreset { suggestion, .. } => suggestion.as_deref(),
+            Self::UnknownField { suggestion, .. } | Self::UnknownPreset { suggestion, .. } => {
+                suggestion.as_deref()
+            }
+            Self::WrongValue { instead: Some(Instead::Meant(Value::String(text))), .. } => Some(text),
             _ => None,
+        }
+    }
+
+    /// The value that should replace the one at the place, where what was meant can be told.
+    pub fn value_meant(&self) -> Option<&Value> {
+        match self {
+            Self::WrongType { instead: Some(Instead::Meant(value)), .. }
+            | Self::WrongValue { instead: Some(Instead::Meant(value)), .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// What is wrong, in words, for a policy in this language.
+    pub fn message(&self, language: Language) -> String {
+        match self {
+            Self::Syntax { reason, .. } | Self::Conflict { reason, .. } | Self::NoEffect { reason } => {
+                reason.clone()
+            }
+            Self::DuplicateField { name } => format!("`{name}` is given twice"),
+            Self::UnknownField { name, .. } => format!("unknown field `{}`", short(name)),
+            Self::MissingField { name, .. } => format!("the field `{name}` is missing"),
+            Self::WrongType { expected, found, .. } => {
+                let expected: Vec<&str> = expected.iter().map(|kind| kind.name(language)).collect();
+                format!("expected {}, found {}", expected.join(" or "), found.name(language))
+            }
+            Self::WrongValue { value: Value::String(text), expected, .. } => {
+                format!("`{}` is not {expected}", short(text))
+            }
+            Self::WrongValue { value, expected, .. } => {
+                format!("`{}` is not {expected}", short(&language.value(value)))
+            }
+            Self::UnknownPreset { name, .. } => format!("there is no preset `{}`", short(name)),
+            Self::NoUnit => "the policy names no unit".to_owned(),
+            Self::NoName => "the policy has no name".to_owned(),
+            Self::NotEnabled { name } => {
+                format!("the sandbox `{name}` is not enabled, so none of this applies")
+            }
+            Self::TargetCannot { guarantee, reason } => {
+                format!("`{}` cannot be kept (the service {}): {reason}", guarantee.id, guarantee.promise)
+            }
+            Self::NeedlessWaiver { guarantee, reason } => {
+                format!("`{}` need not be waived: {reason}", guarantee.id)
+            }
+            Self::Unit { unit, reason, .. } => format!("{unit}: {reason}"),
+            Self::UnitWants { unit, wants, .. } => {
+                format!("{unit} asks for {wants}, which the policy does not give")
+            }
         }
     }
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// The most names that are listed in a message.
+const LISTED: usize = 24;
+
+fn meant_by(text: &str) -> String {
+    format!("did you mean `{text}`?")
+}
+
+impl Instead {
+    fn help(&self, language: Language) -> String {
         match self {
-            Self::Syntax { reason } | Self::Conflict { reason, .. } | Self::NoEffect { reason } => {
-                f.write_str(reason)
-            }
-            Self::DuplicateField { name } => write!(f, "`{name}` is given twice"),
-            Self::UnknownField { name, .. } => write!(f, "unknown field `{name}`"),
-            Self::MissingField { name } => write!(f, "the field `{name}` is missing"),
-            Self::WrongType { expected, found } => write!(f, "expected {expected}, found {found}"),
-            Self::WrongValue { value, expected, .. } => write!(f, "`{}` is not {expected}", short(value)),
-            Self::UnknownPreset { name, .. } => write!(f, "there is no preset `{}`", short(name)),
-            Self::NoUnit => f.write_str("the policy names no unit"),
-            Self::NoName => f.write_str("the policy has no name"),
-            Self::NotEnabled { name } => {
-                write!(f, "the sandbox `{name}` is not enabled, so none of this applies")
-            }
-            Self::TargetCannot { guarantee, reason } => {
-                write!(f, "`{}` cannot be kept (the service {}): {reason}", guarantee.id, guarantee.promise)
-            }
-            Self::NeedlessWaiver { guarantee, reason } => {
-                write!(f, "`{}` need not be waived: {reason}", guarantee.id)
-            }
-            Self::Unit { unit, reason, .. } => write!(f, "{unit}: {reason}"),
-            Self::UnitWants { unit, wants, .. } => {
-                write!(f, "{unit} asks for {wants}, which the policy does not give")
+            Self::Meant(Value::String(text)) => meant_by(text),
+            Self::Meant(value) => meant_by(&language.value(value)),
+            Self::Example(value) => format!("for example: `{}`", language.value(value)),
+            Self::OneOf(words) => {
+                let lines: Vec<String> =
+                    words.iter().map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
+                lines.join("\n")
             }
         }
     }
@@ -279,7 +417,10 @@ pub fn list<S: AsRef<str>>(names: &[S]) -> String {
 
 /// At most sixty characters of a value, so that a message stays a line.
 fn short(value: &str) -> String {
-    let mut shown: String = value.chars().take(60).flat_map(char::escape_debug).collect();
+    let mut shown = String::new();
+    for c in value.chars().take(60) {
+        if matches!(c, '"' | '\'') { shown.push(c) } else { shown.extend(c.escape_debug()) }
+    }
     if value.chars().nth(60).is_some() {
         shown.push('…');
     }

@@ -133,6 +133,7 @@ impl JsonSchema for Accept {
             "type": "object",
             "properties": properties,
             "additionalProperties": false,
+            "examples": [{ "no-write-execute": "pyOpenSSL's callbacks need memory that is writable and executable" }],
         })
     }
 }

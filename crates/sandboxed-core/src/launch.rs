@@ -255,6 +255,7 @@ mod tests {
 
     use super::*;
     use crate::json;
+    use crate::language::Language;
     use crate::resolve::{Surroundings, resolve};
     use crate::scalar::HostPath;
     use crate::target::Kernel;
@@ -285,7 +286,9 @@ mod tests {
         let units = [Unit::parse(name, &format!("[Service]\nUser=a\n{unit}")).unwrap()];
         let surroundings = Surroundings { units: &units, ..Surroundings::default() };
         match resolved.plan(&target, surroundings) {
-            Err(findings) => Err(findings.iter().map(|finding| finding.kind.to_string()).collect()),
+            Err(findings) => {
+                Err(findings.iter().map(|finding| finding.kind.message(Language::Json)).collect())
+            }
             Ok((plan, _)) => Ok(move |name: &str| {
                 let known = directive::lookup(Section::Service, name).unwrap();
                 let settings = [&plan.units[0].settings, &plan.service];

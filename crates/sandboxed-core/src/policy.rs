@@ -24,7 +24,10 @@ use crate::scalar::{SandboxName, SocketName, UnitName};
 /// A policy that names only its units gets every guarantee; each relaxation is a field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[schemars(title = "Policy of a sandboxed service")]
+#[schemars(
+    title = "Policy of a sandboxed service",
+    extend("examples" = [{ "version": 1, "units": ["example.service"] }])
+)]
 pub struct Policy {
     /// The schema that an editor completes this policy from.
     #[serde(

@@ -16,8 +16,12 @@ are options below `services.sandboxed.<name>`. An option that is left out has th
 /// The reference of all options.
 pub fn markdown() -> String {
     let mut text = HEAD.to_owned();
-    fields(schema::schema(), "", &mut text);
+    fields(schema::policy().root(), "", &mut text);
     text
+}
+
+fn follow(declared: &'static Value) -> &'static Value {
+    schema::policy().follow(declared)
 }
 
 /// The fields of an object, and below each of them its own.
@@ -30,12 +34,12 @@ fn fields(object: &'static Value, prefix: &str, text: &mut String) {
 }
 
 fn option(declared: &'static Value, name: &str, text: &mut String) {
-    let meant = schema::follow(declared);
+    let meant = follow(declared);
     let of = |key: &str| declared.get(key).or_else(|| meant.get(key));
     let description = of("description").and_then(Value::as_str).unwrap_or_default();
     // Writing to a string does not fail.
     let _ = write!(text, "\n## `{name}`\n\n{description}\n");
-    let nested = meant.get("items").map(schema::follow);
+    let nested = meant.get("items").map(follow);
     for word in words(meant).into_iter().chain(nested.into_iter().flat_map(words)) {
         let _ = write!(text, "\n- {word}");
     }
@@ -79,7 +83,7 @@ fn kind(meant: &'static Value) -> String {
     }
     match meant.get("type").and_then(Value::as_str) {
         Some("array") => {
-            let item = meant.get("items").map(schema::follow);
+            let item = meant.get("items").map(follow);
             format!("list; each {}", item.map_or_else(|| "anything".to_owned(), kind))
         }
         Some("integer") => match (number("minimum"), number("maximum")) {

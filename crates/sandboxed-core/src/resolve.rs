@@ -65,8 +65,8 @@ pub fn resolve(document: &Node) -> Result<Resolved, Vec<Diagnostic>> {
     let merged = preset.map_or_else(|| written.clone(), |preset| overlay(preset.value(), &written));
     let at_top = |kind| vec![Diagnostic::new(kind, document.span_at("", Part::Key))];
     // The schema has accepted this; serde accepts the same (a property test), so its error has no place of its own.
-    let policy =
-        Policy::deserialize(merged).map_err(|error| at_top(Kind::Syntax { reason: error.to_string() }))?;
+    let policy = Policy::deserialize(merged)
+        .map_err(|error| at_top(Kind::Syntax { reason: error.to_string(), help: None }))?;
     let name = policy.name.as_ref().or(policy.preset.as_ref()).map(ToString::to_string);
     let name = name.or_else(|| named_by_unit(&policy));
     let missing = |field: &str| !computed.iter().any(|pointer| pointer == field);

@@ -311,7 +311,7 @@ lexical! {
     Reason, "Reason",
     r"^ *[^ \u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$",
     "a reason in one line",
-    ["pyOpenSSL's callbacks need memory that is writable and executable"],
+    ["why the service cannot do with it", "pyOpenSSL's callbacks need memory that is writable and executable"],
     |text| {
         printable(text) && text.chars().any(|c| c != ' ')
     }

@@ -132,7 +132,7 @@ fn apply(policy: &mut Value, change: Change) {
 }
 
 fn agree(policy: &Value) -> bool {
-    let by_schema = schema::validator().unwrap().is_valid(policy);
+    let by_schema = schema::policy().validator().unwrap().is_valid(policy);
     let by_serde = serde_json::from_value::<Policy>(policy.clone());
     assert_eq!(by_schema, by_serde.is_ok(), "{policy:#}\n{by_serde:?}");
     by_schema

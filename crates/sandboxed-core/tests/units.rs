@@ -4,6 +4,7 @@
 
 use sandboxed_core::emit::artifacts;
 use sandboxed_core::json;
+use sandboxed_core::language::Language;
 use sandboxed_core::plan::{Plan, Status};
 use sandboxed_core::planner::Finding;
 use sandboxed_core::resolve::{Surroundings, resolve};
@@ -18,7 +19,9 @@ fn planned(policy: &str, text: &str) -> Result<(Plan, String), String> {
     let resolved = resolve(&json::parse(policy).unwrap()).unwrap();
     let target: Target = "debian-13".parse().unwrap();
     let unit = Unit::parse(UnitName::new("a.service").unwrap(), text).unwrap();
-    let all = |findings: Vec<Finding>| findings.iter().map(|finding| finding.kind.to_string()).collect();
+    let all = |findings: Vec<Finding>| {
+        findings.iter().map(|finding| finding.kind.message(Language::Json)).collect()
+    };
     match resolved.plan(&target, Surroundings { units: &[unit], ..Surroundings::default() }) {
         Ok((plan, warnings)) => Ok((plan, all(warnings))),
         Err(findings) => Err(all(findings)),

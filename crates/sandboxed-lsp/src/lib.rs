@@ -9,15 +9,16 @@ pub mod server;
 mod syntax;
 
 use sandboxed_core::diagnostic::{Diagnostic, Kind};
+use sandboxed_core::language::Language;
 use sandboxed_core::target::Target;
 
-use ide::{Analysis, Language};
+use ide::Analysis;
 
 /// What is wrong with a file of a NixOS configuration: its syntax if that is wrong, else what its sandboxes are.
 pub fn analyse_nix(text: &str, target: &Target) -> Vec<Diagnostic> {
     let errors = syntax::nix::errors(text);
     if !errors.is_empty() {
-        let finding = |(span, reason)| Diagnostic::new(Kind::Syntax { reason }, span);
+        let finding = |(span, reason)| Diagnostic::new(Kind::Syntax { reason, help: None }, span);
         return errors.into_iter().map(finding).collect();
     }
     Analysis::new(Language::Nix, text.to_owned()).findings(target)

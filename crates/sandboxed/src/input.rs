@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use sandboxed_core::diagnostic::{Diagnostic, Severity};
+use sandboxed_core::language::Language;
 use sandboxed_core::plan::Plan;
 use sandboxed_core::preset::{PRESETS, Preset};
 use sandboxed_core::resolve::{self, Resolved};
@@ -31,6 +32,13 @@ pub(crate) struct Source {
     pub(crate) name: String,
     /// The text.
     pub(crate) text: String,
+}
+
+impl Source {
+    /// What it is written in.
+    pub(crate) fn language(&self) -> Language {
+        Language::of_file(&self.name)
+    }
 }
 
 /// All policies that are named, planned for the target. What is wrong with them is shown, all at once; the exit code says
@@ -84,7 +92,7 @@ pub(crate) fn plan(
 fn shown<T>(source: &Source, outcome: Outcome<T>) -> Result<T, u8> {
     match outcome {
         Ok((planned, warnings)) => {
-            show::diagnostics(&source.name, &source.text, &warnings);
+            show::diagnostics(source, &warnings);
             Ok(planned)
         }
         Err(diagnostics) => Err(judge(source, &diagnostics)),
@@ -116,7 +124,7 @@ pub(crate) fn outcome(source: &Source, target: &Target, surroundings: &Surroundi
 
 /// Shows what is wrong, and says how bad it is.
 fn judge(source: &Source, diagnostics: &[Diagnostic]) -> u8 {
-    show::diagnostics(&source.name, &source.text, diagnostics);
+    show::diagnostics(source, diagnostics);
     let bad_input = diagnostics.iter().any(|diagnostic| diagnostic.kind.is_bad_input());
     debug_assert!(diagnostics.iter().any(|diagnostic| diagnostic.kind.severity() == Severity::Error));
     if bad_input { BAD_INPUT } else { REFUSED }
@@ -155,11 +163,21 @@ pub(crate) fn preset(name: &str) -> Result<&'static Preset> {
 
 /// A file as text, if it is one and not too large.
 fn text(path: &Path) -> Result<String> {
-    let size = std::fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
-    if size > LARGEST {
-        bail!("{} has {size} bytes; a policy of more than {LARGEST} is none", path.display());
+    let shown = path.display();
+    let found = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+    if found.is_dir() {
+        bail!("{shown} is a directory; a file is expected");
     }
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    let size = found.len();
+    if size > LARGEST {
+        bail!("{shown} has {size} bytes; a policy of more than {LARGEST} is none");
+    }
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+        anyhow!("{shown} is not text: its byte {} (0x{byte:02x}) is not UTF-8", at + 1)
+    })
 }
 
 /// The target that the user names.

@@ -37,8 +37,8 @@ fn one(source: &Source, diagnostic: &Diagnostic) -> Value {
         "file": source.name,
         "code": diagnostic.kind.code(),
         "severity": diagnostic.kind.severity(),
-        "message": diagnostic.kind.to_string(),
-        "help": diagnostic.kind.help(),
+        "message": diagnostic.kind.message(source.language()),
+        "help": diagnostic.kind.help(source.language()),
         "range": place(&diagnostic.span),
         "related": related,
     })
@@ -71,9 +71,10 @@ fn level(diagnostic: &Diagnostic) -> &'static str {
 }
 
 fn result(source: &Source, diagnostic: &Diagnostic) -> Value {
-    let text = match diagnostic.kind.help() {
-        Some(help) => format!("{}; {help}", diagnostic.kind),
-        None => diagnostic.kind.to_string(),
+    let message = diagnostic.kind.message(source.language());
+    let text = match diagnostic.kind.help(source.language()) {
+        Some(help) => format!("{message}; {help}"),
+        None => message,
     };
     let mut result = json!({
         "ruleId": diagnostic.kind.code(),

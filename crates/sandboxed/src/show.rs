@@ -10,6 +10,8 @@ use sandboxed_core::areas::AreaName;
 use sandboxed_core::diagnostic::{Diagnostic, Severity};
 use sandboxed_core::plan::{Outcome, Plan, Status};
 
+use crate::input::Source;
+
 /// Prints to standard output. A reader who goes away early is not an error.
 pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
@@ -21,14 +23,15 @@ pub(crate) fn failure(error: &anyhow::Error) {
 }
 
 /// Shows diagnostics, each with its place underlined.
-pub(crate) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
+pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
+    let (name, text, language) = (source.name.as_str(), source.text.as_str(), source.language());
     let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
     for diagnostic in diagnostics {
         let level = match diagnostic.kind.severity() {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let message = diagnostic.kind.to_string();
+        let message = diagnostic.kind.message(language);
         let span = visible(text, &diagnostic.span);
         let related = diagnostic
             .related
@@ -40,7 +43,7 @@ pub(crate) fn diagnostics(name: &str, text: &str, diagnostics: &[Diagnostic]) {
             .annotations(related);
         let mut report: Vec<Group<'_>> =
             vec![level.primary_title(message.as_str()).id(diagnostic.kind.code()).element(snippet)];
-        let help = diagnostic.kind.help();
+        let help = diagnostic.kind.help(language);
         if let Some(help) = &help {
             report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
         }

@@ -86,3 +86,49 @@ fn a_conflict_has_both_places() {
     assert_eq!(related["message"]["text"], "no network because of this");
     assert_eq!(related["physicalLocation"]["region"]["startColumn"], 64);
 }
+
+/// Files that are no policy at all: each is told by what it is, nothing is written.
+#[test]
+fn what_is_no_policy_is_told_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("folder.json")).unwrap();
+    let files: [(&str, &[u8], &str); 8] = [
+        ("binary.json", b"\x7fELF\x02\xf0\x00", "binary.json is not text: its byte 6 (0xf0) is not UTF-8"),
+        ("folder.json", b"", "folder.json is a directory; a file is expected"),
+        ("empty.json", b"", "the file is empty"),
+        ("list.json", b"[1]", "help: for example: `{ \"version\": 1, \"units\": [\"example.service\"] }`"),
+        ("bom.json", b"\xef\xbb\xbf{}", "the file begins with a byte order mark"),
+        ("unfinished.json", b"{ \"version\": 1, \"name\": \"x\"\n", "this `{` is not closed   ^"),
+        ("twice.json", b"{ \"version\": 1, \"version\": 1 }", "`version` is given twice"),
+        (
+            "unit.json",
+            b"{ \"version\": 1, \"unit\": \"x.service\" }",
+            "did you mean `\"units\": [\"x.service\"]`?",
+        ),
+    ];
+    for (name, bytes, said) in files {
+        if name != "folder.json" {
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sandboxed"));
+        command.current_dir(&folder).args(["build", name, "--target", "debian-13", "--out", "out"]);
+        let output = command.output().unwrap();
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert!(shown.contains(said), "{name}: {shown}");
+        assert_eq!((output.status.code(), folder.path().join("out").exists()), (Some(2), false), "{name}");
+    }
+}
+
+/// What helps is written as the file is.
+#[test]
+fn help_is_in_the_language_of_the_file() {
+    let nix = "{ services.sandboxed.a = { enable = true; unit = \"a.service\"; network.listen = [ \"tcp 80\" ]; filesystem = 1; }; }";
+    let json = "{ \"version\": 1, \"units\": [\"a.service\"], \"network\": { \"listen\": [\"tcp 80\"] } }";
+    let shown = |name: &str, text: &str| String::from_utf8(check("text", &[(name, text)]).stderr).unwrap();
+    let in_nix = shown("a.nix", nix);
+    assert!(in_nix.contains("did you mean `{ port = 80; protocol = \"tcp\"; }`?"), "{in_nix}");
+    assert!(in_nix.contains("expected an attribute set, found a string"), "{in_nix}");
+    let in_json = shown("a.json", json);
+    assert!(in_json.contains("did you mean `{ \"port\": 80, \"protocol\": \"tcp\" }`?"), "{in_json}");
+    assert!(in_json.contains("expected an object, found a string"), "{in_json}");
+}

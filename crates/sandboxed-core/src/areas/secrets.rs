@@ -21,10 +21,16 @@ use crate::scalar::{CredentialName, HostPath};
 #[schemars(title = "Secrets")]
 pub struct Secrets {
     /// Credentials by name, and the host's file that each is read from.
-    #[schemars(title = "Credentials")]
+    #[schemars(
+        title = "Credentials",
+        extend("examples" = [{ "registration.yaml": "/etc/matrix-synapse/registration.yaml" }])
+    )]
     pub credentials: BTreeMap<CredentialName, HostPath>,
     /// The same for files that systemd-creds(1) has encrypted.
-    #[schemars(title = "Encrypted credentials")]
+    #[schemars(
+        title = "Encrypted credentials",
+        extend("examples" = [{ "database-password": "/etc/credstore.encrypted/database-password" }])
+    )]
     pub encrypted: BTreeMap<CredentialName, HostPath>,
 }
 

@@ -8,7 +8,7 @@ use sandboxed_core::preset::{PRESETS, Preset};
 use sandboxed_core::target::Target;
 use serde_json::Value;
 
-use super::{Analysis, Language, write};
+use super::{Analysis, Language};
 use crate::sandboxes::{PlaceKind, Sandbox, Step};
 
 /// A change to the document.
@@ -58,7 +58,7 @@ fn corrections(analysis: &Analysis, finding: &Diagnostic) -> Vec<Action> {
             })
             .into_iter()
             .collect(),
-        Kind::MissingField { name } if name == "version" => sandbox()
+        Kind::MissingField { name, .. } if name == "version" => sandbox()
             .and_then(|sandbox| insert(analysis, sandbox, &[("version".to_owned(), Value::from(1))]))
             .map(|edit| action("Add `\"version\": 1`".to_owned(), vec![edit]))
             .into_iter()
@@ -76,6 +76,11 @@ fn corrections(analysis: &Analysis, finding: &Diagnostic) -> Vec<Action> {
                 })
                 .into_iter()
                 .collect();
+            if let Some(value) = kind.value_meant().filter(|_| found.is_empty()) {
+                let text = analysis.language.value(value);
+                let edit = Edit { span: finding.span.clone(), text: text.clone() };
+                found.push(action(format!("Replace by `{text}`"), vec![edit]));
+            }
             found.extend(
                 sandbox().and_then(|sandbox| reasons(analysis, sandbox, finding)).into_iter().flatten(),
             );
@@ -88,11 +93,11 @@ fn corrections(analysis: &Analysis, finding: &Diagnostic) -> Vec<Action> {
 fn replace(analysis: &Analysis, span: &Span, name: &str) -> Edit {
     let old = analysis.slice(span);
     let text = if old.starts_with('"') || analysis.language == Language::Json {
-        write::quoted(analysis.language, name)
+        analysis.language.quoted(name)
     } else if old.starts_with("''") {
         format!("''{name}''")
     } else {
-        write::key(analysis.language, name)
+        analysis.language.key(name)
     };
     Edit { span: span.clone(), text }
 }
@@ -105,7 +110,7 @@ fn reasons(analysis: &Analysis, sandbox: &Sandbox, finding: &Diagnostic) -> Opti
     let action = |title: String, reason: &str| Action {
         title,
         corrects: Some(finding.clone()),
-        edits: vec![Edit { span: finding.span.clone(), text: write::quoted(analysis.language, reason) }],
+        edits: vec![Edit { span: finding.span.clone(), text: analysis.language.quoted(reason) }],
     };
     let known = PRESETS.iter().filter_map(|preset| {
         let reason = preset.value().get("accept")?.get(id)?.as_str()?;
@@ -272,8 +277,8 @@ fn lines(language: Language, fields: &[(String, Value)]) -> Vec<String> {
     match language {
         Language::Nix => {
             let line = |(name, value): &(String, Value)| {
-                let keys: Vec<String> = name.split('.').map(|key| write::key(Language::Nix, key)).collect();
-                format!("{} = {};", keys.join("."), write::value(Language::Nix, value))
+                let keys: Vec<String> = name.split('.').map(|key| Language::Nix.key(key)).collect();
+                format!("{} = {};", keys.join("."), Language::Nix.value(value))
             };
             fields.iter().map(line).collect()
         }
@@ -292,9 +297,7 @@ fn lines(language: Language, fields: &[(String, Value)]) -> Vec<String> {
             }
             whole
                 .iter()
-                .map(|(key, value)| {
-                    format!("{}: {}", write::quoted(language, key), write::value(language, value))
-                })
+                .map(|(key, value)| format!("{}: {}", language.quoted(key), language.value(value)))
                 .collect()
         }
     }

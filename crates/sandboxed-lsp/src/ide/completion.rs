@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::option::{OptionInfo, Shape, inside, option, options};
 use super::value::{Suggestion, suggestions};
-use super::{Analysis, Language, write};
+use super::{Analysis, Language};
 use crate::sandboxes::context::{Context, ContextKind};
 use crate::sandboxes::{Sandbox, Step};
 
@@ -136,7 +136,7 @@ fn sandboxes(analysis: &Analysis, context: &Context) -> Vec<Completion> {
     let only_name = after(analysis, context).continues;
     let completion =
         |(_, name, detail, documentation, unit): (usize, String, String, String, Option<String>)| {
-            let key = write::key(Language::Nix, &name);
+            let key = Language::Nix.key(&name);
             let snippet = match unit {
                 _ if only_name => None,
                 None => Some(format!("{}.enable = true;$0", escaped(&key))),
@@ -166,7 +166,7 @@ fn keys(analysis: &Analysis, context: &Context, path: &[Step]) -> Vec<Completion
         options(analysis.language, path).into_iter().filter(|option| !taken.contains(option.name.as_ref()));
     known
         .map(|option| {
-            let key = write::key(analysis.language, &option.name);
+            let key = analysis.language.key(&option.name);
             let value = placeholder(analysis.language, &option);
             let snippet = match analysis.language {
                 _ if only_name => None,
@@ -248,10 +248,10 @@ fn detail(option: &OptionInfo, waiver: bool) -> String {
 pub(super) fn documentation(language: Language, option: &OptionInfo) -> String {
     let mut text = option.description.to_string();
     if let Some(default) = &option.default {
-        _ = write!(text, "\n\nDefault: `{}`", write::value(language, default));
+        _ = write!(text, "\n\nDefault: `{}`", language.value(default));
     }
     if let Some(example) = option.examples.first() {
-        _ = write!(text, "\n\nExample: `{}`", write::value(language, example));
+        _ = write!(text, "\n\nExample: `{}`", language.value(example));
     }
     text
 }
@@ -275,7 +275,7 @@ fn values(analysis: &Analysis, context: &Context, path: &[Step]) -> Vec<Completi
 }
 
 fn completion(language: Language, context: &Context, quoted: bool, suggestion: Suggestion) -> Completion {
-    let text = write::value(language, &suggestion.value);
+    let text = language.value(&suggestion.value);
     let label = suggestion.value.as_str().map_or_else(|| text.clone(), str::to_owned);
     let insert = if quoted { text.trim_start_matches('"').trim_end_matches('"').to_owned() } else { text };
     Completion {
@@ -310,8 +310,7 @@ fn whole(language: Language, context: &Context, info: &OptionInfo, path: &[Step]
 }
 
 fn required_fields(language: Language, path: &[Step]) -> String {
-    let schema =
-        sandboxed_core::schema::at(&super::option::pointer(path)).map(sandboxed_core::schema::follow);
+    let schema = sandboxed_core::schema::policy().meant_at(&super::option::pointer(path));
     let names =
         schema.and_then(|schema| schema.get("required")).and_then(Value::as_array).into_iter().flatten();
     let fields: Vec<String> = names

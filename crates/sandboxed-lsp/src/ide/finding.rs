@@ -138,13 +138,18 @@ fn unknown_options(written: &Node) -> Vec<Diagnostic> {
     let known: Vec<String> = NIX_OPTIONS
         .iter()
         .map(|option| option.name.to_owned())
-        .chain(schema::fields("").into_iter().filter(|field| !NOT_OPTIONS.contains(&field.as_str())))
+        .chain(schema::policy().fields("").into_iter().filter(|field| !NOT_OPTIONS.contains(&field.as_str())))
         .collect();
     let unknown = written.members().iter().filter(|member| !is_option(&member.key));
     unknown
         .map(|member| {
             let suggestion = nearest(&member.key, known.iter().map(String::as_str));
-            let kind = Kind::UnknownField { name: member.key.clone(), suggestion, known: known.clone() };
+            let kind = Kind::UnknownField {
+                name: member.key.clone(),
+                suggestion,
+                known: known.clone(),
+                meant: None,
+            };
             Diagnostic::new(kind, member.key_span.clone())
         })
         .collect()

@@ -72,7 +72,7 @@ fn about_option(info: &OptionInfo, path: &[Step], language: Language) -> String 
 
 /// What the schema says about one of the allowed values.
 fn about_value(path: &[Step], word: &str) -> Option<String> {
-    let here = schema::at(&pointer(path)).map(schema::follow)?;
+    let here = schema::policy().meant_at(&pointer(path))?;
     let one = here
         .get("oneOf")?
         .as_array()?

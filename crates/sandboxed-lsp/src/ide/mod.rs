@@ -9,13 +9,13 @@ mod option;
 mod policy;
 mod symbol;
 mod value;
-mod write;
 
 #[cfg(test)]
 mod tests;
 
 use sandboxed_core::diagnostic::Diagnostic;
 use sandboxed_core::document::Span;
+pub use sandboxed_core::language::Language;
 use sandboxed_core::target::Target;
 
 use crate::sandboxes::{self, Document};
@@ -24,15 +24,6 @@ pub use action::{Action, Edit};
 pub use completion::{Completion, CompletionKind};
 pub use hover::Hover;
 pub use symbol::Symbol;
-
-/// What a document is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Language {
-    /// A file of a NixOS configuration.
-    Nix,
-    /// A policy in JSON, comments allowed.
-    Json,
-}
 
 /// A document that has been read. Everything else is a question to it.
 #[derive(Debug)]
@@ -85,6 +76,11 @@ impl Analysis {
     /// The sandboxes and their areas.
     pub fn symbols(&self) -> Vec<Symbol> {
         symbol::symbols(self)
+    }
+
+    /// What it is written in.
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     fn slice(&self, span: &Span) -> &str {

@@ -92,7 +92,7 @@ pub(super) fn options(language: Language, path: &[Step]) -> Vec<OptionInfo> {
     let top = path.is_empty();
     let nix_only = NIX_OPTIONS.iter().filter(|_| top && language == Language::Nix).map(OptionInfo::nix);
     let hidden = |name: &String| top && language == Language::Nix && NOT_OPTIONS.contains(&name.as_str());
-    let fields = schema::fields(&at).into_iter().filter(|name| !hidden(name));
+    let fields = schema::policy().fields(&at).into_iter().filter(|name| !hidden(name));
     nix_only
         .chain(fields.filter_map(|name| OptionInfo::at(&format!("{at}/{}", escape(&name)), name.into())))
         .collect()
@@ -129,8 +129,8 @@ impl OptionInfo {
     }
 
     fn at(pointer: &str, name: Cow<'static, str>) -> Option<Self> {
-        let here = schema::at(pointer)?;
-        let behind = schema::follow(here);
+        let here = schema::policy().at(pointer)?;
+        let behind = schema::policy().follow(here);
         let text = |schema: &'static Value, key| schema.get(key).and_then(Value::as_str);
         let waived = pointer.strip_prefix("/accept/").and_then(GuaranteeId::parse);
         let relaxed = text(here, "x-guarantee").and_then(GuaranteeId::parse);
@@ -150,7 +150,7 @@ impl OptionInfo {
 
     /// Another machine-readable name of the type, for what is completed: the definition's name in the schema.
     pub(super) fn definition(path: &[Step]) -> Option<&'static str> {
-        let reference = schema::at(&pointer(path))?.get("$ref")?.as_str()?;
+        let reference = schema::policy().at(&pointer(path))?.get("$ref")?.as_str()?;
         reference.rsplit('/').next()
     }
 }
@@ -166,7 +166,7 @@ fn shape(schema: &Value) -> Shape {
 }
 
 fn type_name(here: &'static Value) -> String {
-    let behind = schema::follow(here);
+    let behind = schema::policy().follow(here);
     let text = |key| behind.get(key).and_then(Value::as_str);
     match text("type") {
         Some("boolean") => "boolean".to_owned(),
@@ -194,7 +194,7 @@ fn type_name(here: &'static Value) -> String {
 /// What the type is called; its name in the schema where it has no title.
 fn title(here: &'static Value) -> Option<String> {
     let text = |schema: &'static Value, key| schema.get(key).and_then(Value::as_str);
-    if let Some(title) = text(schema::follow(here), "title") {
+    if let Some(title) = text(schema::policy().follow(here), "title") {
         return Some(title.to_lowercase().replace("ip ", "IP "));
     }
     let name = text(here, "$ref")?.rsplit('/').next()?;
@@ -210,5 +210,5 @@ fn title(here: &'static Value) -> Option<String> {
 
 fn examples(here: &'static Value) -> Vec<Value> {
     let of = |schema: &Value| schema.get("examples").and_then(Value::as_array).cloned();
-    of(here).or_else(|| of(schema::follow(here))).unwrap_or_default()
+    of(here).or_else(|| of(schema::policy().follow(here))).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ pub(super) const NOT_OPTIONS: [&str; 4] = ["$schema", "version", "name", "descri
 pub(super) fn is_option(name: &str) -> bool {
     NIX_OPTIONS.iter().any(|option| option.name == name)
         || (!NOT_OPTIONS.contains(&name)
-            && sandboxed_core::schema::fields("").iter().any(|field| field == name))
+            && sandboxed_core::schema::policy().fields("").iter().any(|field| field == name))
 }
 
 /// The policy of a sandbox, or of a part of one.

@@ -75,7 +75,7 @@ fn allowed(path: &[Step], info: Option<&OptionInfo>) -> Vec<Suggestion> {
             .map(|value| Suggestion { detail: named(&value), value, documentation: String::new() })
             .into();
     }
-    let Some(here) = schema::at(&pointer(path)).map(schema::follow) else { return Vec::new() };
+    let Some(here) = schema::policy().meant_at(&pointer(path)) else { return Vec::new() };
     let listed = |key: &str| here.get(key).and_then(Value::as_array).into_iter().flatten();
     let documented = listed("oneOf").filter_map(|one| {
         let value = one.get("const")?.clone();
@@ -90,7 +90,7 @@ fn allowed(path: &[Step], info: Option<&OptionInfo>) -> Vec<Suggestion> {
 }
 
 fn default_elements(path: &[Step]) -> Vec<Suggestion> {
-    let list = path.split_last().and_then(|(_, list)| schema::at(&pointer(list)));
+    let list = path.split_last().and_then(|(_, list)| schema::policy().at(&pointer(list)));
     let default = list.and_then(|list| list.get("default")).and_then(Value::as_array).into_iter().flatten();
     default.filter_map(Value::as_str).map(|name| Suggestion::text(name, "Visible by default.")).collect()
 }

@@ -69,9 +69,11 @@ pub(super) fn diagnostic(
         message: message.clone(),
     });
     let related: Vec<_> = related.collect();
-    let message = match finding.kind.help() {
-        Some(help) => format!("{}\n{help}", finding.kind),
-        None => finding.kind.to_string(),
+    let language = open.analysis.language();
+    let message = finding.kind.message(language);
+    let message = match finding.kind.help(language) {
+        Some(help) => format!("{message}\n{help}"),
+        None => message,
     };
     Diagnostic {
         range: open.lines.range(text, &finding.span),

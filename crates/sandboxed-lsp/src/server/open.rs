@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use lsp_types::{TextDocumentContentChangeEvent, Uri};
+use sandboxed_core::language::Language;
 
 use super::position::Lines;
-use crate::ide::{Analysis, Language};
+use crate::ide::Analysis;
 
 /// An open document.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! `sandboxed check`: what is wrong with policies, in files of their own and in NixOS configurations.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use sandboxed_core::diagnostic::{Diagnostic, Severity};
+use sandboxed_core::language::Language;
 use sandboxed_core::target::Target;
 
 use super::{BAD_INPUT, REFUSED};
@@ -47,7 +47,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match options.format {
         Format::Text => {
             for (source, diagnostics) in &checked {
-                show::diagnostics(&source.name, &source.text, diagnostics);
+                show::diagnostics(source, diagnostics);
             }
         }
         Format::Json => show::print(&report::json(&checked)),
@@ -65,8 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 fn check(source: &Source, surroundings: &Surroundings) -> Result<Vec<Diagnostic>> {
-    let nix = Path::new(&source.name).extension().is_some_and(|extension| extension == "nix");
-    if nix {
+    if source.language() == Language::Nix {
         return Ok(sandboxed_lsp::analyse_nix(&source.text, &nix_target(&surroundings.target)?));
     }
     let target = input::target(&surroundings.target)?;

@@ -85,5 +85,5 @@ pub(super) fn conflict(reason: &str, help: &str) -> Kind {
 /// What is no address and port.
 pub(super) fn not_an_address(text: &str, field: String) -> Finding {
     let expected = "an address and port that exist".to_owned();
-    Finding::new(Kind::WrongValue { value: text.to_owned(), expected, suggestion: None }, field)
+    Finding::new(Kind::WrongValue { value: text.into(), expected, instead: None }, field)
 }

@@ -175,9 +175,9 @@ impl Network {
         for (index, prefix) in self.prefixes.iter().enumerate() {
             let field = format!("/network/prefixes/{index}");
             let wrong = |expected: &str| Kind::WrongValue {
-                value: prefix.as_str().to_owned(),
+                value: prefix.as_str().into(),
                 expected: expected.to_owned(),
-                suggestion: None,
+                instead: None,
             };
             let Ok(network) = prefix.as_str().parse::<IpNet>() else {
                 planner.find(Finding::new(wrong("a network that exists"), field));

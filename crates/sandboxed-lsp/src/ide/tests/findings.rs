@@ -13,7 +13,11 @@ fn findings_on(language: Language, text: &str, target: &Target, expected: &Expec
         .findings(target)
         .iter()
         .map(|finding| {
-            let help = finding.kind.help().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+            let help = finding
+                .kind
+                .help(analysis.language())
+                .map(|help| format!("\n  help: {help}"))
+                .unwrap_or_default();
             let related: String = finding
                 .related
                 .iter()
@@ -21,7 +25,12 @@ fn findings_on(language: Language, text: &str, target: &Target, expected: &Expec
                 .collect::<Vec<_>>()
                 .concat();
             let place = &text[finding.span.clone()];
-            format!("{:?} {} {}{help}{related}\n", place, finding.kind.code(), finding.kind)
+            format!(
+                "{:?} {} {}{help}{related}\n",
+                place,
+                finding.kind.code(),
+                finding.kind.message(analysis.language())
+            )
         })
         .collect();
     expected.assert_eq(&shown.concat());
@@ -50,12 +59,15 @@ fn findings_say_what_the_command_line_says() {
             "\"hots\"" wrong-value `hots` is not `host`, `servers` or `none`
               help: did you mean `host`?
             "\"/var/lib/x\"" wrong-type expected a list, found a string
+              help: did you mean `[ "/var/lib/x" ]`?
             "unts" unknown-field unknown field `unts`
               help: did you mean `units`?
             "version" unknown-field unknown field `version`
               help: known here: `enable`, `unit`, `unitPackage`, `packages`, `preset`, `units`, `sockets`, `filesystem`, `network`, `processes`, `ipc`, `privileges`, `syscalls`, `resources`, `secrets`, `verify` or `accept`
             "\"\"" wrong-value `` is not a reason in one line
-            "{ prot = 80; }" missing-field the field `port` is missing
+              help: for example: `"why the service cannot do with it"`
+            "{" missing-field the field `port` is missing
+              help: add `port = 8008;`
             "prot" unknown-field unknown field `prot`
               help: did you mean `port`?
         "#]],
@@ -95,7 +107,7 @@ fn a_sandbox_of_a_service_without_a_preset_needs_a_unit() {
         "{ services.sandboxed.app.enable = true; }",
         &expect![[r#"
             "app" no-unit the policy names no unit
-              help: add `"units": ["example.service"]`, or a preset
+              help: add `units = [ "example.service" ];`, or a preset
         "#]],
     );
     nix(r#"{ services.sandboxed.app = { enable = true; unit = "app.service"; }; }"#, &expect![[""]]);
@@ -111,15 +123,15 @@ fn what_the_target_cannot_give() {
         &target("systemd=257,kernel=6.12,netfilter=none"),
         &expect![[r#"
             "synapse" target-cannot `local-ports-closed` cannot be kept (the service cannot reach a port of this machine that another machine could not reach): the target has no packet filter
-              help: to do without it, add a reason: `"accept": { "local-ports-closed": "…" }`
+              help: to do without it, add a reason: `accept.local-ports-closed = "…";`
             "synapse" target-cannot `host-networks-closed` cannot be kept (the service cannot send into a network that exists only on this machine): the target has no packet filter
-              help: to do without it, add a reason: `"accept": { "host-networks-closed": "…" }`
+              help: to do without it, add a reason: `accept.host-networks-closed = "…";`
             "synapse" target-cannot `egress-limited` cannot be kept (the service cannot reach another machine that the policy does not let it reach): the target has no packet filter
-              help: to do without it, add a reason: `"accept": { "egress-limited": "…" }`
+              help: to do without it, add a reason: `accept.egress-limited = "…";`
             "synapse" target-cannot `ports-not-taken` cannot be kept (the service cannot take a port that the policy does not offer): the target has no packet filter
-              help: to do without it, add a reason: `"accept": { "ports-not-taken": "…" }`
+              help: to do without it, add a reason: `accept.ports-not-taken = "…";`
             "synapse" target-cannot `offer-limited` cannot be kept (the service cannot be reached on a port by those whom the policy does not name): the target has no packet filter
-              help: to do without it, add a reason: `"accept": { "offer-limited": "…" }`
+              help: to do without it, add a reason: `accept.offer-limited = "…";`
         "#]],
     );
 }
@@ -203,6 +215,7 @@ fn json_policies_are_checked_alike() {
         &trixie(),
         &expect![[r#"
             "\"version\"" duplicate-field `version` is given twice
+              help: keep one of them
               "\"version\"": first given here
         "#]],
     );
@@ -211,9 +224,12 @@ fn json_policies_are_checked_alike() {
         "{ \"units\": [\"a.service\"], \"name\": \"a\" ",
         &trixie(),
         &expect![[r#"
-        "{" missing-field the field `version` is missing
-        "{ \"units\": [\"a.service\"], \"name\": \"a\" " syntax Unterminated object
-    "#]],
+            "{" missing-field the field `version` is missing
+              help: write `"version": 1,` after this `{`
+            "" syntax the file ends too early
+              help: end it with `}`
+              "{": this `{` is not closed
+        "#]],
     );
     let preset = sandboxed_core::preset::Preset::find("synapse").unwrap();
     findings_on(Language::Json, preset.text, &trixie(), &expect![[""]]);

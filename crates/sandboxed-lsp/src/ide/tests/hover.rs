@@ -56,16 +56,16 @@ fn hover_explains_options_values_and_sandboxes() {
         Language::Nix,
         "{ services.sandboxed.synapse.accept.no-real$0time = \"x\"; }",
         &expect![[r#"
-        **accept.no-realtime** (reason)
+            **accept.no-realtime** (reason)
 
-        Why it is acceptable that this no longer holds: the service cannot take the processors by real-time scheduling.
+            Why it is acceptable that this no longer holds: the service cannot take the processors by real-time scheduling.
 
-        Example: `"pyOpenSSL's callbacks need memory that is writable and executable"`
+            Example: `"why the service cannot do with it"`
 
-        Guarantee `no-realtime`: the service cannot take the processors by real-time scheduling.
+            Guarantee `no-realtime`: the service cannot take the processors by real-time scheduling.
 
-        Given up here: x
-    "#]],
+            Given up here: x
+        "#]],
     );
     hover(
         Language::Nix,
