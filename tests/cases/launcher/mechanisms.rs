@@ -84,11 +84,32 @@ pub(super) fn mechanisms(suite: Suite) -> Result<()> {
             "reload",
             told(&machine)?.contains("reloaded") && property(&machine, "ActiveState")? == "active",
         );
+        let notify = notify.replace("Type=notify", "Type=notify\nWatchdogSec=3");
+        sandboxed(&machine, name, &notify)?;
+        machine.run(["systemctl", "start", "launched"])?;
+        sleep(Duration::from_secs(5));
+        check("feed its watchdog", property(&machine, "ActiveState")? == "active");
+        check("learn that the watchdog is its own", told(&machine)?.starts_with("started True"));
+        sandboxed(&machine, name, &format!("{notify}\nEnvironment=FED=1"))?;
+        machine.run(["systemctl", "start", "launched"])?;
+        sleep(Duration::from_secs(8));
+        check("be ended by its watchdog", property(&machine, "Result")? == "watchdog");
         for (what, script, expected) in [
+            (
+                "have its directory, mask and environment",
+                "test $$PWD = /usr && test $$(umask) = 0027 && test $$WORD = hello",
+                "0 success",
+            ),
+            (
+                "have its orphans buried",
+                "for n in 1 2 3 4 5; do (sleep 0.1 &); done; sleep 2; ! grep -q ^State:.Z /proc/[0-9]*/status",
+                "0 success",
+            ),
             ("end with a status", "exit 7", "7 exit-code"),
             ("end by its own signal", "kill -KILL $$$$; exit 0", "9 signal"),
         ] {
-            sandboxed(&machine, name, &format!("Type=oneshot\nExecStart=/bin/sh -c '{script}'"))?;
+            let place = "WorkingDirectory=/usr\nUMask=0027\nEnvironment=WORD=hello";
+            sandboxed(&machine, name, &format!("Type=oneshot\n{place}\nExecStart=/bin/sh -c '{script}'"))?;
             machine.run(["systemctl", "start", "launched"])?;
             let ended =
                 format!("{} {}", property(&machine, "ExecMainStatus")?, property(&machine, "Result")?);
