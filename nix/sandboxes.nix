@@ -79,7 +79,7 @@ runCommand "sandboxes"
     trigger() { printf '\n[Unit]\nX-Restart-Triggers=%s\n' "$2" >> "$1"; }
     for name in "''${!policies[@]}"; do
       rules=()
-      for file in "$out/lib/nftables/sandboxed-$name"{,-elements,-remove,-private}.nft; do
+      for file in "$out/lib/nftables/sandboxed-$name"{,+elements,+remove,+private}.nft; do
         if [ -e "$file" ]; then rules+=("$file"); fi
       done
       for kind in filter network; do
@@ -95,7 +95,7 @@ runCommand "sandboxes"
     # The tables and chains name no control group, so the kernel can judge them here; it lets those who own a network
     # namespace ask.
     if unshare --map-root-user --net true 2> /dev/null; then
-      for table in "$out"/lib/nftables/sandboxed{,-private}.nft; do
+      for table in "$out"/lib/nftables/sandboxed{,+private}.nft; do
         if [ -e "$table" ]; then unshare --map-root-user --net nft --check --file "$table"; fi
       done
     else

@@ -33,7 +33,7 @@ pub fn by_schema(document: &Node) -> Vec<Diagnostic> {
 }
 
 /// What a schema has to say about a document, whose value this is.
-fn found(schema: &Schema, document: &Node, value: &Value, computed: &[String]) -> Vec<Diagnostic> {
+pub(crate) fn found(schema: &Schema, document: &Node, value: &Value, computed: &[String]) -> Vec<Diagnostic> {
     let validator = match schema.validator() {
         Ok(validator) => validator,
         Err(reason) => {
@@ -127,8 +127,14 @@ fn wrong_value(schema: &Schema, place: &str, error: &ValidationError<'_>) -> Kin
     let written = error.instance().as_ref();
     let instead = || instead::of(schema, place, written);
     let (expected, instead) = match error.kind() {
+        // A policy for a later release: with the number changed it would be another policy.
+        ValidationErrorKind::Enum { .. } | ValidationErrorKind::Constant { .. }
+            if place == "/version" && written.is_u64() =>
+        {
+            ("version 1, the only one that this release of sandboxed reads".to_owned(), None)
+        }
         ValidationErrorKind::MaxLength { limit } => (format!("at most {limit} characters"), None),
-        ValidationErrorKind::Pattern { pattern } => (expected_by(pattern), instead()),
+        ValidationErrorKind::Pattern { pattern } => (expected_by(schema, place, pattern), instead()),
         ValidationErrorKind::OneOfNotValid { .. }
         | ValidationErrorKind::Enum { .. }
         | ValidationErrorKind::Constant { .. } => one_of(schema, place, written, instead()),
@@ -162,8 +168,8 @@ fn one_of(
     (expected, meant.or_else(near).or_else(explained))
 }
 
-/// What the type with this pattern expects.
-fn expected_by(pattern: &str) -> String {
+/// What the type with this pattern expects; where no type has it, what the place has as examples.
+fn expected_by(schema: &Schema, place: &str, pattern: &str) -> String {
     macro_rules! find {
         ($($type:ty),+) => {
             $(if pattern == <$type as Lexical>::PATTERN { return <$type as Lexical>::EXPECTED.to_owned(); })+
@@ -186,7 +192,12 @@ fn expected_by(pattern: &str) -> String {
         CredentialName,
         Reason
     );
-    format!("a string that matches {pattern}")
+    let examples = schema.meant_at(place).and_then(|here| here.get("examples")).and_then(Value::as_array);
+    let examples: Vec<&str> = examples.into_iter().flatten().filter_map(Value::as_str).collect();
+    if examples.is_empty() {
+        return format!("a string that matches {pattern}");
+    }
+    format!("a value such as {}", crate::diagnostic::list(&examples))
 }
 
 impl NodeKind {
@@ -253,6 +264,16 @@ mod tests {
                 "\"/a/../b\"" wrong-value: `/a/../b` is not an absolute, normalised path (no `.`, `..`, doubled or trailing slash), with a `-` in front if it may be absent [for example: `"/var/lib/matrix-synapse"`]
                 "\"no-write-execut\"" unknown-field: unknown field `no-write-execut` [did you mean `no-write-execute`?]
                 "\" \"" wrong-value: ` ` is not a reason in one line [for example: `"why the service cannot do with it"`]
+            "#]],
+        );
+    }
+
+    #[test]
+    fn a_policy_for_a_later_release_is_not_taken_for_this_one() {
+        check(
+            r#"{"version": 2, "units": ["a.service"]}"#,
+            &expect![[r#"
+                "2" wrong-value: `2` is not version 1, the only one that this release of sandboxed reads []
             "#]],
         );
     }

@@ -30,6 +30,10 @@ const ENDS: &[&str] = &[
 
 /// Finds what in the units cannot work in the sandbox, or would not be in it.
 pub(crate) fn examine(planner: &mut Planner<'_>) {
+    if planner.base.is_empty() {
+        let note = "the unit was not read, so nothing rests on its commands: --unit-text PATH gives it (what `systemctl cat` says)";
+        planner.plan.notes.push(note.to_owned());
+    }
     for unit in planner.base {
         let index = planner
             .policy

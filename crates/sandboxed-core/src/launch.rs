@@ -257,7 +257,6 @@ mod tests {
     use crate::json;
     use crate::language::Language;
     use crate::resolve::{Surroundings, resolve};
-    use crate::scalar::HostPath;
     use crate::target::Kernel;
 
     const POLICY: &str = r#"{ "version": 1, "name": "a", "units": ["a.service"], "filesystem": { "executable": ["/opt"] },
@@ -278,9 +277,8 @@ mod tests {
         let resolved = resolve(&json::parse(policy).unwrap()).unwrap();
         let mut target: Target = "debian-13".parse().unwrap();
         change(&mut target);
-        if installed {
-            let path = HostPath::new("/usr/lib/sandboxed/sandboxed-launch").unwrap();
-            target.programs.insert("sandboxed-launch".to_owned(), path);
+        if !installed {
+            target.programs.clear();
         }
         let name = UnitName::new("a.service").unwrap();
         let units = [Unit::parse(name, &format!("[Service]\nUser=a\n{unit}")).unwrap()];

@@ -1,39 +1,49 @@
-//! The reference of all options, as Markdown, from the schema: docs/options.md.
+//! The references of all options of a policy and of all keys of a target, as Markdown, from the schemas: docs/options.md and
+//! docs/targets.md.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::schema;
+use crate::schema::{self, Schema};
 
-/// What comes before the options.
-const HEAD: &str = "# Options
+/// What comes before the options of a policy.
+const OPTIONS: &str = "# Options
 
 Made from the schema by `sandboxed schema --markdown`. In JSON these are the fields of a policy; on NixOS the same names
 are options below `services.sandboxed.<name>`. An option that is left out has the preset's value, and then the default here.
 ";
 
-/// The reference of all options.
-pub fn markdown() -> String {
-    let mut text = HEAD.to_owned();
-    fields(schema::policy().root(), "", &mut text);
+/// What comes before the keys of a target.
+const TARGETS: &str = include_str!("targets.md");
+
+/// The reference of all options of a policy.
+pub fn options() -> String {
+    reference(OPTIONS, schema::policy())
+}
+
+/// The reference of all keys of a target.
+pub fn targets() -> String {
+    reference(TARGETS, schema::target())
+}
+
+fn reference(head: &str, schema: &'static Schema) -> String {
+    let mut text = head.to_owned();
+    fields(schema, schema.root(), "", &mut text);
     text
 }
 
-fn follow(declared: &'static Value) -> &'static Value {
-    schema::policy().follow(declared)
-}
-
 /// The fields of an object, and below each of them its own.
-fn fields(object: &'static Value, prefix: &str, text: &mut String) {
+fn fields(schema: &'static Schema, object: &'static Value, prefix: &str, text: &mut String) {
     for (name, declared) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
         if name != "$schema" {
-            option(declared, &format!("{prefix}{name}"), text);
+            option(schema, declared, &format!("{prefix}{name}"), text);
         }
     }
 }
 
-fn option(declared: &'static Value, name: &str, text: &mut String) {
+fn option(schema: &'static Schema, declared: &'static Value, name: &str, text: &mut String) {
+    let follow = |declared| schema.follow(declared);
     let meant = follow(declared);
     let of = |key: &str| declared.get(key).or_else(|| meant.get(key));
     let description = of("description").and_then(Value::as_str).unwrap_or_default();
@@ -47,7 +57,7 @@ fn option(declared: &'static Value, name: &str, text: &mut String) {
         text.push('\n');
     }
     if meant.get("properties").is_none() {
-        let _ = write!(text, "\n*Type:* {}", kind(meant));
+        let _ = write!(text, "\n*Type:* {}", kind(schema, meant));
         for (label, value) in
             [("Default", of("default")), ("Example", of("examples").and_then(|all| all.get(0)))]
         {
@@ -61,9 +71,9 @@ fn option(declared: &'static Value, name: &str, text: &mut String) {
         text.push('\n');
     }
     if let Some(nested) = nested {
-        fields(nested, &format!("{name}.*."), text);
+        fields(schema, nested, &format!("{name}.*."), text);
     }
-    fields(meant, &format!("{name}."), text);
+    fields(schema, meant, &format!("{name}."), text);
 }
 
 /// The words that a value may be, each with what it means.
@@ -76,15 +86,15 @@ fn words(meant: &Value) -> Vec<String> {
 }
 
 /// What a value is, in a few words.
-fn kind(meant: &'static Value) -> String {
+fn kind(schema: &'static Schema, meant: &'static Value) -> String {
     let number = |key: &str| meant.get(key).map(ToString::to_string);
     if meant.get("oneOf").is_some() || meant.get("enum").is_some() {
         return "one word".to_owned();
     }
     match meant.get("type").and_then(Value::as_str) {
         Some("array") => {
-            let item = meant.get("items").map(follow);
-            format!("list; each {}", item.map_or_else(|| "anything".to_owned(), kind))
+            let item = meant.get("items").map(|item| kind(schema, schema.follow(item)));
+            format!("list; each {}", item.as_deref().unwrap_or("anything"))
         }
         Some("integer") => match (number("minimum"), number("maximum")) {
             (Some(least), Some(most)) => format!("integer between {least} and {most}"),
@@ -102,18 +112,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checked_in_reference_is_fresh() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/options.md");
-        let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            checked_in == markdown(),
-            "docs/options.md is stale: `sandboxed schema --markdown > docs/options.md`"
-        );
+    fn the_checked_in_references_are_fresh() {
+        for (name, what, text) in [("options", "policy", options()), ("targets", "target", targets())] {
+            let path = format!("{}/../../docs/{name}.md", env!("CARGO_MANIFEST_DIR"));
+            let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+            let command = format!("sandboxed schema {what} --markdown > docs/{name}.md");
+            assert!(checked_in == text, "docs/{name}.md is stale: `{command}`");
+        }
     }
 
     #[test]
     fn every_option_is_in_it() {
-        let text = markdown();
+        let text = options();
         for name in [
             "`filesystem.state`",
             "`network.listen.*.port`",

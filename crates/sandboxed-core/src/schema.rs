@@ -1,4 +1,4 @@
-//! The JSON Schema of policies (draft 2020-12), generated from the types, and the validation of instances by it.
+//! The JSON Schemas of policies and of targets (draft 2020-12), generated from the types, and the validation of instances by it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,10 +11,14 @@ use serde_json::Value;
 
 use crate::document::segments;
 use crate::policy::Policy;
+use crate::target::Target;
 
 /// What the schema calls itself. It is a name and no address: the schema is where `sandboxed schema` puts it, and a policy's
 /// `$schema` names that file.
 pub const ID: &str = "urn:sandboxed:policy:1";
+
+/// What the schema of targets calls itself.
+pub const TARGET_ID: &str = "urn:sandboxed:target:1";
 
 /// A schema, and the questions that are asked of it.
 #[derive(Debug)]
@@ -31,9 +35,10 @@ pub fn policy() -> &'static Schema {
     SCHEMA.get_or_init(|| Schema::of::<Policy>(ID))
 }
 
-/// The schema's text as it is checked in.
-pub fn text() -> String {
-    format!("{:#}\n", policy().root)
+/// The schema of targets.
+pub fn target() -> &'static Schema {
+    static SCHEMA: OnceLock<Schema> = OnceLock::new();
+    SCHEMA.get_or_init(|| Schema::of::<Target>(TARGET_ID))
 }
 
 /// The engine that needs time proportional to the text, whatever the text: policies come from anywhere.
@@ -54,6 +59,11 @@ impl Schema {
     /// The schema itself.
     pub fn root(&self) -> &Value {
         &self.root
+    }
+
+    /// The schema's text as it is checked in.
+    pub fn text(&self) -> String {
+        format!("{:#}\n", self.root)
     }
 
     /// The validator of the schema, compiled once.
@@ -183,16 +193,23 @@ mod tests {
 
     #[test]
     fn schema_is_valid_and_closed() {
-        assert!(jsonschema::meta::is_valid(policy().root()));
-        policy().validator().unwrap();
-        walk(policy().root(), "");
+        for schema in [policy(), target()] {
+            assert!(jsonschema::meta::is_valid(schema.root()));
+            schema.validator().unwrap();
+            walk(schema.root(), "");
+        }
     }
 
     #[test]
-    fn checked_in_schema_is_fresh() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schema/sandboxed.schema.json");
-        let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(checked_in == text(), "schema/sandboxed.schema.json is stale: run `cargo xtask schema`");
+    fn checked_in_schemas_are_fresh() {
+        for (name, schema) in [("sandboxed", policy()), ("target", target())] {
+            let path = format!("{}/../../schema/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+            let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+            assert!(
+                checked_in == schema.text(),
+                "schema/{name}.schema.json is stale: run `cargo xtask schema`"
+            );
+        }
     }
 
     #[test]

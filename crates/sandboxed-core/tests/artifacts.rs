@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use sandboxed_core::emit::artifacts;
 use sandboxed_core::preset::PRESETS;
 use sandboxed_core::resolve::{Resolved, Surroundings};
-use sandboxed_core::scalar::HostPath;
 use sandboxed_core::target::{Netfilter, Target};
 
 fn emitted(preset: &str, target: &str) -> sandboxed_core::emit::Artifacts {
@@ -36,15 +35,18 @@ fn artifacts_of_presets() {
 #[test]
 fn the_table_has_an_owner_where_the_target_has_the_program() {
     let preset = PRESETS.iter().find(|known| known.name == "synapse").unwrap();
+    let with = |target: &Target| {
+        let (plan, _) = Resolved::preset(preset).unwrap().plan(target, Surroundings::default()).unwrap();
+        artifacts(&[plan]).unwrap()
+    };
     let mut target: Target = "debian-13".parse().unwrap();
-    target.programs.insert("sandboxed".to_owned(), HostPath::new("/usr/bin/sandboxed").unwrap());
-    let (plan, _) = Resolved::preset(preset).unwrap().plan(&target, Surroundings::default()).unwrap();
-    let files = artifacts(&[plan]).unwrap();
+    let files = with(&target);
     let units =
         ["systemd/system/sandboxed-filter.service", "systemd/system/sandboxed-synapse-filter.service"];
     insta::assert_snapshot!(units.map(|unit| files[unit].as_str()).concat());
     assert!(files["nftables/sandboxed.nft"].contains("flags owner;"));
-    let without = emitted("synapse", "debian-13");
+    target.programs.clear();
+    let without = with(&target);
     assert!(!without.contains_key("systemd/system/sandboxed-filter.service"));
     assert!(!without["nftables/sandboxed.nft"].contains("owner"));
 }
@@ -55,7 +57,6 @@ fn a_target_with_iptables_only_gets_its_rules() {
     let preset = PRESETS.iter().find(|known| known.name == "synapse").unwrap();
     let mut target: Target = "debian-13".parse().unwrap();
     target.netfilter = Netfilter::Iptables;
-    target.programs.insert("sandboxed".to_owned(), HostPath::new("/usr/bin/sandboxed").unwrap());
     let (plan, findings) = Resolved::preset(preset).unwrap().plan(&target, Surroundings::default()).unwrap();
     assert_eq!(findings, []);
     let files = artifacts(&[plan]).unwrap();
@@ -67,8 +68,8 @@ fn a_target_with_iptables_only_gets_its_rules() {
     insta::assert_snapshot!(ours);
     // Paths of control groups are looked up when rules are loaded, also to check them, so the rules are checked without.
     for (program, end) in [("iptables-restore", "v4"), ("ip6tables-restore", "v6")] {
-        let [shared, own] = ["sandboxed+shared", "sandboxed-synapse"].map(|stem| {
-            files[&format!("nftables/{stem}-add.{end}")].replace("*filter\n", "").replace("COMMIT\n", "")
+        let [shared, own] = ["sandboxed", "sandboxed-synapse"].map(|stem| {
+            files[&format!("nftables/{stem}+add.{end}")].replace("*filter\n", "").replace("COMMIT\n", "")
         });
         let text: String = format!("*filter\n{shared}{own}COMMIT\n")
             .lines()

@@ -11,7 +11,6 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use sandboxed_core::json;
 use sandboxed_core::resolve::{Surroundings, resolve};
-use sandboxed_core::scalar::HostPath;
 use sandboxed_core::target::Target;
 use sandboxed_netfilter::expression::TcpFlags;
 use sandboxed_netfilter::filter::Filter;
@@ -242,7 +241,6 @@ proptest! {
         let policy = json!({"version": 1, "name": "a", "units": ["a.service"], "network": network});
         let resolved = resolve(&json::parse(&policy.to_string()).unwrap()).unwrap();
         let mut target: Target = "debian-13".parse().unwrap();
-        target.programs.insert("sandboxed".to_owned(), HostPath::new("/usr/bin/sandboxed").unwrap());
         target.firewall.tcp = FIREWALL.iter().map(u16::to_string).collect();
         let (plan, _) = resolved.plan(&target, Surroundings::default()).unwrap();
         let service = plan.filter.unwrap().service;

@@ -76,7 +76,7 @@ proptest! {
         if let Some(files) = built(&policy) {
             let rules = &files[&format!("nftables/sandboxed-{name}.nft")];
             prop_assert_eq!(rules.lines().filter(|line| line.starts_with("add chain")).count(), 2, "{}", rules);
-            let elements = &files[&format!("nftables/sandboxed-{name}-elements.nft")];
+            let elements = &files[&format!("nftables/sandboxed-{name}+elements.nft")];
             prop_assert_eq!(elements.lines().filter(|line| line.starts_with("add element")).count(), 3, "{}", elements);
         }
     }

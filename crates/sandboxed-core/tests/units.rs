@@ -199,9 +199,7 @@ fn a_private_network_needs_nftables() {
     );
     let resolved = resolve(&document.unwrap()).unwrap();
     let plan = |target: &str| {
-        let mut target: Target = target.parse().unwrap();
-        let program = sandboxed_core::scalar::HostPath::new("/usr/bin/sandboxed").unwrap();
-        target.programs.insert("sandboxed".to_owned(), program);
+        let target: Target = target.parse().unwrap();
         resolved.plan(&target, Surroundings::default())
     };
     assert!(plan("systemd=257,kernel=6.18").is_ok());

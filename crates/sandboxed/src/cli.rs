@@ -36,12 +36,7 @@ enum Command {
     Channels(command::channels::Options),
     /// List the presets: shipped policies for known services.
     Presets,
-    /// Print the JSON Schema of policies.
-    Schema {
-        /// The reference of all options instead, for people.
-        #[arg(long)]
-        markdown: bool,
-    },
+    Schema(command::schema::Options),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -70,7 +65,7 @@ pub(crate) struct Policies {
 #[derive(Debug, Args)]
 pub(crate) struct Surroundings {
     /// The target: `host`, a release such as `debian-13`, a list such as `systemd=257,kernel=6.12,netfilter=nftables`,
-    /// or a JSON file.
+    /// or a file (`*.json`, `sandboxed schema target`).
     #[arg(long, value_name = "TARGET", default_value = "host")]
     pub(crate) target: String,
     /// The units before they are sandboxed: a folder with one file for each, or one file for a policy of one unit, as
@@ -104,7 +99,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Verify(options) => command::verify::run(&options),
         Command::Channels(options) => command::channels::run(&options),
         Command::Presets => Ok(command::presets::run()),
-        Command::Schema { markdown } => Ok(command::schema::run(markdown)),
+        Command::Schema(options) => Ok(command::schema::run(&options)),
         Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),
         Command::Man { out } => command::man::run(&out, Cli::command()),
     };

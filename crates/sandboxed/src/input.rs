@@ -1,5 +1,6 @@
 //! Reading what the user names: policies, the target, the units around it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,7 +12,7 @@ use sandboxed_core::preset::{PRESETS, Preset};
 use sandboxed_core::resolve::{self, Resolved};
 use sandboxed_core::scalar::HostPath;
 use sandboxed_core::socket::Socket;
-use sandboxed_core::target::Target;
+use sandboxed_core::target::{self, Target};
 use sandboxed_core::unit::Unit;
 use sandboxed_core::{diagnostic, json, parallel};
 use sandboxed_systemd::name::UnitName;
@@ -26,7 +27,8 @@ const LARGEST: u64 = 8 << 20;
 /// A plan with warnings, or all that is wrong.
 pub(crate) type Outcome<T = Plan> = std::result::Result<(T, Vec<Diagnostic>), Vec<Diagnostic>>;
 
-/// A policy's text and where it comes from.
+/// A text and where it comes from.
+#[derive(Debug)]
 pub(crate) struct Source {
     /// What messages call it.
     pub(crate) name: String,
@@ -40,6 +42,21 @@ impl Source {
         Language::of_file(&self.name)
     }
 }
+
+/// A file that everything else depends on, and what is wrong with it.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) source: Source,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot be used", self.source.name)
+    }
+}
+
+impl std::error::Error for Wrong {}
 
 /// All policies that are named, planned for the target. What is wrong with them is shown, all at once; the exit code says
 /// how bad it is.
@@ -190,10 +207,10 @@ pub(crate) fn target(named: &str) -> Result<Target> {
     }
     let path = Path::new(named);
     if path.extension().is_some_and(|extension| extension == "json") {
-        let text = text(path)?;
-        let target: Target =
-            serde_json::from_str(&text).with_context(|| format!("{named} is not a target"))?;
-        return Ok(target.supported()?);
+        let source = Source { name: named.to_owned(), text: text(path)? };
+        return json::parse(&source.text)
+            .and_then(|document| target::read(&document))
+            .map_err(|diagnostics| Wrong { source, diagnostics }.into());
     }
     Ok(named.parse::<Target>()?)
 }

@@ -16,15 +16,15 @@ const STATE: &str = "/etc/sandboxed";
 /// The tables that all sandboxes share, and the units that own them; they go with the last of them.
 const SHARED: [&str; 10] = [
     "/etc/nftables/sandboxed.nft",
-    "/etc/nftables/sandboxed-private.nft",
+    "/etc/nftables/sandboxed+private.nft",
     "/etc/systemd/system/sandboxed-filter.service",
     "/etc/systemd/system/sandboxed-network.service",
-    "/etc/nftables/sandboxed+shared-add.v4",
-    "/etc/nftables/sandboxed+shared-add.v6",
-    "/etc/nftables/sandboxed+shared-purge.v4",
-    "/etc/nftables/sandboxed+shared-purge.v6",
-    "/etc/nftables/sandboxed+shared-remove.v4",
-    "/etc/nftables/sandboxed+shared-remove.v6",
+    "/etc/nftables/sandboxed+add.v4",
+    "/etc/nftables/sandboxed+add.v6",
+    "/etc/nftables/sandboxed+purge.v4",
+    "/etc/nftables/sandboxed+purge.v6",
+    "/etc/nftables/sandboxed+remove.v4",
+    "/etc/nftables/sandboxed+remove.v6",
 ];
 
 /// The files of a sandbox by their absolute paths, with the policy it was planned from.

@@ -10,16 +10,19 @@ use sandboxed_core::areas::AreaName;
 use sandboxed_core::diagnostic::{Diagnostic, Severity};
 use sandboxed_core::plan::{Outcome, Plan, Status};
 
-use crate::input::Source;
+use crate::input::{Source, Wrong};
 
 /// Prints to standard output. A reader who goes away early is not an error.
 pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
-/// Shows an error that has no place in a policy.
+/// Shows an error: what is wrong with a file that all else depends on, or one that has no place in a file.
 pub(crate) fn failure(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    match error.downcast_ref::<Wrong>() {
+        Some(wrong) => diagnostics(&wrong.source, &wrong.diagnostics),
+        None => eprintln!("error: {error:#}"),
+    }
 }
 
 /// Shows diagnostics, each with its place underlined.
@@ -101,6 +104,9 @@ pub(crate) fn summary(plan: &Plan) -> String {
         if !matches!(outcome.status, Status::Kept { .. }) {
             text.push_str(&entry(outcome, &paint));
         }
+    }
+    for note in &plan.notes {
+        let _ = writeln!(text, "  note: {note}");
     }
     text
 }

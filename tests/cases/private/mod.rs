@@ -193,7 +193,7 @@ fn a_thousand_leave_nothing(suite: Suite) -> Result<()> {
             .fold(String::new(), |all, line| all + line.split(" expires").next().unwrap_or_default() + "\n")
     };
     let before = stable(there()?);
-    let rules = machine.script("ls /etc/sandboxed/nftables/sandboxed-served-private.nft /etc/nftables/sandboxed-served-private.nft 2>/dev/null || true")?;
+    let rules = machine.script("ls /etc/sandboxed/nftables/sandboxed-served+private.nft /etc/nftables/sandboxed-served+private.nft 2>/dev/null || true")?;
     let rules = rules.lines().next().context("the rules of the service are nowhere")?;
     let script = THOUSAND.replace("RULES", rules);
     machine.write("/root/thousand.sh", 0o755, script.as_bytes())?;

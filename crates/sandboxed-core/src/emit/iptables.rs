@@ -19,7 +19,7 @@ use crate::target::Target;
 /// The programs for the two families, with how their files end.
 const FAMILIES: [(&str, &str); 2] = [("iptables-restore", "v4"), ("ip6tables-restore", "v6")];
 /// The stem of the files that all sandboxes share. No sandbox's name has a `+`.
-const SHARED: &str = "sandboxed+shared";
+const SHARED: &str = "sandboxed";
 /// Seconds to wait for others who change rules.
 const PATIENCE: &str = "10";
 
@@ -102,7 +102,7 @@ pub(super) fn helper(plan: &Plan, text: &mut UnitText) -> Result<(), EmitError> 
 fn write<const N: usize>(stem: &str, texts: [(&str, Restore); N], files: &mut Artifacts) {
     for (what, Restore { v4, v6 }) in texts {
         for ((_, end), text) in FAMILIES.into_iter().zip([v4, v6]) {
-            files.insert(format!("nftables/{stem}-{what}.{end}"), text);
+            files.insert(format!("nftables/{stem}+{what}.{end}"), text);
         }
     }
 }
@@ -111,7 +111,7 @@ fn write<const N: usize>(stem: &str, texts: [(&str, Restore); N], files: &mut Ar
 fn load(target: &Target, stem: &str, what: &str, ignore_failure: bool) -> Result<Vec<ExecLine>, EmitError> {
     let prefixes = Prefixes { ignore_failure, ..Prefixes::default() };
     let one = |(program, end): (&'static str, &str)| {
-        let file = format!("{}/{stem}-{what}.{end}", target.rules.path());
+        let file = format!("{}/{stem}+{what}.{end}", target.rules.path());
         let words = ["--noflush", "--wait", PATIENCE].map(str::to_owned).into_iter().chain([file]);
         Ok(line(&filter::program(target, program)?, words)?.with_prefixes(prefixes))
     };

@@ -44,6 +44,9 @@ pub enum EmitError {
     /// The target does not say where a program is.
     #[error("the target does not say where `{0}` is")]
     Program(&'static str),
+    /// A file that two sandboxes would write.
+    #[error("two sandboxes would both write `{0}`")]
+    Path(String),
     /// Two sandboxes on one machine that cannot both be.
     #[error("the sandboxes `{first}` and `{second}` both {what}")]
     Twice {
@@ -150,7 +153,7 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
 /// The files of all these sandboxes, which are on one machine.
 ///
 /// # Errors
-/// If two sandboxes share a name or a unit, or something that all share cannot be written.
+/// If two sandboxes share a name, a unit or a file, or something that all share cannot be written.
 pub fn join(parts: Vec<Part>) -> Result<Artifacts, EmitError> {
     distinct(&parts)?;
     let mut files = Artifacts::new();
@@ -174,6 +177,12 @@ pub fn join(parts: Vec<Part>) -> Result<Artifacts, EmitError> {
     }
     all.push(("plan.json".to_owned(), report::text(entries)));
     // Sorted at once, which takes a fraction of the time that as many insertions do.
+    all.sort_unstable();
+    // Names are made so that none meets another; were one to, a sandbox would lose its rules without a word.
+    let twice = all.iter().zip(all.iter().skip(1)).find(|((path, _), (next, _))| path == next);
+    if let Some(((path, _), _)) = twice {
+        return Err(EmitError::Path(path.clone()));
+    }
     Ok(all.into_iter().collect())
 }
 

@@ -19,7 +19,7 @@ use crate::target::Target;
 /// The unit that owns the table.
 const HOLDER: &str = "sandboxed-network.service";
 /// The file with the table.
-const TABLE: &str = "sandboxed-private.nft";
+const TABLE: &str = "sandboxed+private.nft";
 
 /// The unit that makes the namespace of a plan, where the service is to stop with it.
 pub(super) fn unit(plan: &Plan) -> Result<Option<UnitName>, EmitError> {
@@ -38,7 +38,7 @@ pub(super) fn own_unit(plan: &Plan) -> Result<UnitName, EmitError> {
 /// The service's own part: the unit, its rules, and what leads through the wall. Says whether there is any.
 pub(super) fn emit(plan: &Plan, files: &mut Artifacts) -> Result<bool, EmitError> {
     let Some(Namespace::Private(private)) = &plan.namespace else { return Ok(false) };
-    let rules = format!("sandboxed-{}-private.nft", plan.name);
+    let rules = format!("sandboxed-{}+private.nft", plan.name);
     let name = own_unit(plan)?;
     files.insert(format!("systemd/system/{}", name.as_str()), helper(plan, private, &rules)?.to_string());
     files.insert(format!("nftables/{rules}"), private.chains.script().to_string());

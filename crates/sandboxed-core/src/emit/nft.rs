@@ -15,12 +15,12 @@ pub(super) fn chains_file(plan: &Plan) -> String {
 
 /// The file with the map elements that lead to the chains. It can be loaded once the slice exists.
 pub(super) fn elements_file(plan: &Plan) -> String {
-    format!("sandboxed-{}-elements.nft", plan.name)
+    format!("sandboxed-{}+elements.nft", plan.name)
 }
 
 /// The file that takes the sandbox out of the table.
 pub(super) fn remove_file(plan: &Plan) -> String {
-    format!("sandboxed-{}-remove.nft", plan.name)
+    format!("sandboxed-{}+remove.nft", plan.name)
 }
 
 /// The table without any sandbox.

@@ -14,7 +14,7 @@ use crate::host;
 
 /// How the files end from which a helper takes a service out of the rules, and those from which it puts it in.
 const FILES: [(&str, &str); 3] =
-    [("-remove.nft", "-elements.nft"), ("-remove.v4", "-add.v4"), ("-remove.v6", "-add.v6")];
+    [("+remove.nft", "+elements.nft"), ("+remove.v4", "+add.v4"), ("+remove.v6", "+add.v6")];
 
 /// They are taken away again when this is dropped.
 pub(super) struct Rules {

@@ -47,9 +47,7 @@ fn hover_explains_options_values_and_sandboxes() {
 
             Guarantee `local-ports-closed`: the service cannot reach a port of this machine that another machine could not reach.
 
-            Kept in part on systemd 257, Linux 6.12 by a packet filter on the service's slice.
-
-            Open: whoever flushes nftables, as a reload of nftables.service does, takes the filter away until the helper is restarted: the target does not say where `sandboxed` is, which would own the table
+            Kept on systemd 257, Linux 6.12 by a packet filter on the service's slice.
         "#]],
     );
     hover(

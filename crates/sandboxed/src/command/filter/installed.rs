@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 /// Where control groups are.
 const GROUPS: &str = "/sys/fs/cgroup";
 /// How the name of a file with a sandbox's map elements ends; the one with its chains has `.nft` there.
-const ELEMENTS: &str = "-elements.nft";
+const ELEMENTS: &str = "+elements.nft";
 
 /// The rules of all sandboxes in this folder whose slices exist, as one script.
 pub(super) fn running(folder: &Path) -> String {
@@ -55,8 +55,8 @@ add element inet sandboxed services { "nowhere.slice/nowhere-a.slice" : goto ser
         for name in ["sandboxed-a", "sandboxed-b"] {
             write(&format!("{name}.nft"), &format!("chains of {name}\n"));
         }
-        write("sandboxed-a-elements.nft", ELEMENTS_OF_A);
-        write("sandboxed-b-elements.nft", "elements of no group\n");
+        write("sandboxed-a+elements.nft", ELEMENTS_OF_A);
+        write("sandboxed-b+elements.nft", "elements of no group\n");
         assert_eq!(running(folder.path()), "chains of sandboxed-b\nelements of no group\n");
     }
 }

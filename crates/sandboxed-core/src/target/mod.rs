@@ -1,14 +1,23 @@
 //! The target: what the artifacts will run on.
 
+mod document;
+mod text;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
 use sandboxed_systemd::Version;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
-use crate::scalar::HostPath;
+use crate::policy::present;
+use crate::scalar::{Address, HostPath, PortRange};
+
+pub use document::read;
+pub use text::TargetError;
 
 /// The oldest systemd that plans are made for (Ubuntu 22.04).
 pub const OLDEST: Version = Version(249);
@@ -25,15 +34,100 @@ pub const BESIDE_USR: [(&str, &str); 6] = [
     ("/libx32", "usr/libx32"),
 ];
 
+/// A program that our units run.
+#[derive(Debug)]
+struct Program {
+    /// What it is called in a target.
+    name: &'static str,
+    /// Where distributions with /usr have it, and where ours are installed.
+    usual: &'static str,
+    /// Whether it is one of ours: it is where `usual` says if it has been installed at all.
+    ours: bool,
+    /// What it is needed for.
+    purpose: &'static str,
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        name: "sandboxed",
+        usual: "/usr/bin/sandboxed",
+        ours: true,
+        purpose: "Owns the packet filter's table, follows the uplinks, makes networks of services' own, verifies and plans anew.",
+    },
+    Program {
+        name: "sandboxed-launch",
+        usual: "/usr/lib/sandboxed/sandboxed-launch",
+        ours: true,
+        purpose: "Starts services in a PID namespace of their own and sets up Landlock and the last system call filter.",
+    },
+    Program { name: "nft", usual: "/usr/sbin/nft", ours: false, purpose: "Loads the packet filter, nft(8)." },
+    Program {
+        name: "ip",
+        usual: "/usr/sbin/ip",
+        ours: false,
+        purpose: "Makes networks of services' own, ip(8).",
+    },
+    Program {
+        name: "iptables-restore",
+        usual: "/usr/sbin/iptables-restore",
+        ours: false,
+        purpose: "Loads the packet filter where there is no nft, iptables-restore(8).",
+    },
+    Program {
+        name: "ip6tables-restore",
+        usual: "/usr/sbin/ip6tables-restore",
+        ours: false,
+        purpose: "The same for IPv6.",
+    },
+    Program {
+        name: "setpriv",
+        usual: "/usr/bin/setpriv",
+        ours: false,
+        purpose: "Drops privileges for `processes.namespace: \"unshare\"`, setpriv(1).",
+    },
+    Program {
+        name: "systemctl",
+        usual: "/usr/bin/systemctl",
+        ours: false,
+        purpose: "Stops services whose network fails, systemctl(1).",
+    },
+    Program {
+        name: "systemd-socket-proxyd",
+        usual: "/usr/lib/systemd/systemd-socket-proxyd",
+        ours: false,
+        purpose: "Leads from localhost into networks of services' own, systemd-socket-proxyd(8).",
+    },
+    Program {
+        name: "unshare",
+        usual: "/usr/bin/unshare",
+        ours: false,
+        purpose: "Makes the PID namespace for `processes.namespace: \"unshare\"`, unshare(1).",
+    },
+];
+
 /// What the artifacts will run on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// A key that is left out says the least that can be: a plan then rests on nothing that is not known to be there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "Target of sandboxes", extend("examples" = [{ "systemd": "257.9", "kernel": "6.12" }]))]
 pub struct Target {
-    /// The version of systemd.
+    /// The schema that an editor completes this target from.
+    #[serde(
+        rename = "$schema",
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(with = "String")]
+    pub schema: Option<String>,
+    /// The version of systemd, as `systemctl --version` and packages give it.
     #[serde(with = "as_text")]
+    #[schemars(with = "String", regex(pattern = r"^v?0*[1-9][0-9]{0,3}([.~+-].*)?$"), extend("examples" = ["257", "252.39-1~deb12u2"]))]
     pub systemd: Version,
-    /// The version of the kernel.
+    /// The version of the kernel, as `uname -r` gives it.
     #[serde(with = "as_text")]
+    #[schemars(with = "String", regex(pattern = r"^[0-9]{1,4}\.[0-9]{1,4}.*$"), extend("examples" = ["6.12", "6.1.0-25-amd64"]))]
     pub kernel: Kernel,
     /// Which packet filter there is.
     #[serde(default)]
@@ -41,8 +135,10 @@ pub struct Target {
     /// Which distribution it is.
     #[serde(default)]
     pub distribution: Distribution,
-    /// Where programs are that our units run, by name (`nft`, `sandboxed`, `sandboxed-launch`, …).
+    /// Where programs are that our units run. What is not named is where Debian has it, but on NixOS; `sandboxed` and
+    /// `sandboxed-launch` are there only if they are named.
     #[serde(default)]
+    #[schemars(schema_with = "programs")]
     pub programs: BTreeMap<String, HostPath>,
     /// Where the folder with the rules is, once installed.
     #[serde(default = "default_rules")]
@@ -62,10 +158,27 @@ pub struct Target {
     pub project_quotas: Vec<HostPath>,
     /// The name servers in the machine's /etc/resolv.conf.
     #[serde(default)]
+    #[schemars(with = "Vec<Address>")]
     pub name_servers: Vec<IpAddr>,
-    /// Ports of this machine that its firewall opens to other machines.
+    /// Ports of this machine that its firewall opens to other machines, for `network.hostAddresses: "as-remote"`.
     #[serde(default)]
     pub firewall: Firewall,
+}
+
+fn programs(_: &mut SchemaGenerator) -> Schema {
+    let known = PROGRAMS.iter().map(|program| {
+        let mut described = Map::from_iter([
+            ("type".to_owned(), Value::from("string")),
+            ("pattern".to_owned(), <HostPath as crate::scalar::Lexical>::PATTERN.into()),
+            ("description".to_owned(), program.purpose.into()),
+        ]);
+        let known = if program.ours { "examples" } else { "default" };
+        let usual = Value::from(program.usual);
+        described.insert(known.to_owned(), if program.ours { vec![usual].into() } else { usual });
+        (program.name.to_owned(), Value::Object(described))
+    });
+    let known: Map<String, Value> = known.collect();
+    json_schema!({ "type": "object", "properties": known, "additionalProperties": false })
 }
 
 fn default_rules() -> HostPath {
@@ -76,13 +189,15 @@ fn switched_on() -> bool {
     true
 }
 
-/// Ports that the firewall opens, each a port or a range such as `8000-8010`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Ports that the firewall opens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Firewall {
     /// TCP ports.
+    #[schemars(with = "Vec<PortRange>")]
     pub tcp: Vec<String>,
     /// UDP ports.
+    #[schemars(with = "Vec<PortRange>")]
     pub udp: Vec<String>,
 }
 
@@ -130,7 +245,7 @@ impl FromStr for Kernel {
 }
 
 /// The packet filter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Netfilter {
     /// nftables, nft(8).
@@ -143,7 +258,7 @@ pub enum Netfilter {
 }
 
 /// The distribution: where it has its programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Distribution {
     /// Debian and what derives from it.
@@ -155,55 +270,11 @@ pub enum Distribution {
     Other,
 }
 
-/// Why a target cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TargetError {
-    /// A key that nothing knows.
-    #[error("a target has no `{key}`; it has systemd, kernel, netfilter and distribution")]
-    Key {
-        /// The key.
-        key: String,
-    },
-    /// A value that is none.
-    #[error("`{value}` is not {expected} (in `{key}` of the target)")]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// The value.
-        value: String,
-        /// What was expected.
-        expected: &'static str,
-    },
-    /// Something that has to be said is not.
-    #[error("the target does not say `{0}`")]
-    Missing(&'static str),
-    /// A release that nothing knows, and no key either.
-    #[error("`{0}` is neither a release ({known}) nor a list such as systemd=257,kernel=6.12", known = releases())]
-    Release(String),
-    /// A systemd that is too old.
-    #[error("systemd {0} is older than {OLDEST}, the oldest that plans are made for")]
-    TooOld(Version),
-    /// A systemd that is too new.
-    #[error("systemd {0} is newer than {NEWEST}, the newest whose directives are known here")]
-    TooNew(Version),
-}
-
-/// Releases that a target can be named by: systemd, kernel, distribution. All of them have /bin and its like in /usr.
-const RELEASES: &[(&str, u16, Kernel, Distribution)] = &[
-    ("debian-12", 252, Kernel::new(6, 1), Distribution::Debian),
-    ("debian-13", 257, Kernel::new(6, 12), Distribution::Debian),
-    ("ubuntu-22.04", 249, Kernel::new(5, 15), Distribution::Debian),
-    ("ubuntu-24.04", 255, Kernel::new(6, 8), Distribution::Debian),
-];
-
-fn releases() -> String {
-    RELEASES.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ")
-}
-
 impl Target {
     /// A target with nothing known but the versions.
     pub fn new(systemd: Version, kernel: Kernel) -> Self {
         Self {
+            schema: None,
             systemd,
             kernel,
             netfilter: Netfilter::default(),
@@ -221,19 +292,10 @@ impl Target {
 
     /// Where a program is: as the target says, or where distributions with /usr have it.
     pub fn program(&self, name: &str) -> Option<HostPath> {
-        let usual = match name {
-            "nft" => "/usr/sbin/nft",
-            "ip" => "/usr/sbin/ip",
-            "unshare" => "/usr/bin/unshare",
-            "setpriv" => "/usr/bin/setpriv",
-            "systemctl" => "/usr/bin/systemctl",
-            "systemd-socket-proxyd" => "/usr/lib/systemd/systemd-socket-proxyd",
-            "iptables-restore" => "/usr/sbin/iptables-restore",
-            "ip6tables-restore" => "/usr/sbin/ip6tables-restore",
-            _ => "",
-        };
+        let usual = PROGRAMS.iter().find(|program| program.name == name && !program.ours);
+        let usual = usual.filter(|_| self.distribution != Distribution::Nixos);
         let known = self.programs.get(name).cloned();
-        known.or_else(|| HostPath::new(usual).filter(|_| self.distribution != Distribution::Nixos))
+        known.or_else(|| usual.map(|program| HostPath::literal(program.usual)))
     }
 
     /// The target, if plans can be made for it.
@@ -247,51 +309,6 @@ impl Target {
             _ => Ok(self),
         }
     }
-}
-
-impl FromStr for Target {
-    type Err = TargetError;
-
-    /// Reads the name of a release (`debian-13`) or a list (`systemd=257,kernel=6.12,netfilter=nftables`).
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some((_, systemd, kernel, distribution)) = RELEASES.iter().find(|(name, ..)| *name == text) {
-            let plain = Self::new(Version(*systemd), *kernel);
-            return Ok(Self { distribution: *distribution, merged_usr: true, ..plain });
-        }
-        let (mut systemd, mut kernel, mut netfilter, mut distribution) = (None, None, None, None);
-        for part in text.split(',') {
-            let (key, value) = part.split_once('=').ok_or_else(|| TargetError::Release(text.to_owned()))?;
-            let wrong = |key, expected| TargetError::Value { key, value: value.to_owned(), expected };
-            match key {
-                "systemd" => {
-                    systemd = Some(value.parse().map_err(|_| wrong("systemd", "a version such as 257"))?);
-                }
-                "kernel" => kernel = Some(value.parse()?),
-                "netfilter" => {
-                    netfilter =
-                        Some(word(value).ok_or_else(|| wrong("netfilter", "nftables, iptables or none"))?);
-                }
-                "distribution" => {
-                    let known = word(value).ok_or_else(|| wrong("distribution", "debian, nixos or other"))?;
-                    distribution = Some(known);
-                }
-                _ => return Err(TargetError::Key { key: key.to_owned() }),
-            }
-        }
-        let systemd = systemd.ok_or(TargetError::Missing("systemd"))?;
-        let kernel = kernel.ok_or(TargetError::Missing("kernel"))?;
-        Self {
-            netfilter: netfilter.unwrap_or_default(),
-            distribution: distribution.unwrap_or_default(),
-            ..Self::new(systemd, kernel)
-        }
-        .supported()
-    }
-}
-
-/// A word that one of our enums is written as.
-fn word<T: serde::de::DeserializeOwned>(value: &str) -> Option<T> {
-    serde_json::from_value(value.into()).ok()
 }
 
 /// Versions are strings in JSON, as packages and `uname` give them.
@@ -311,31 +328,5 @@ mod as_text {
         D: Deserializer<'de>,
     {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_read_from_text() {
-        let target: Target = "systemd=252,kernel=6.1.0-25-amd64,netfilter=iptables".parse().unwrap();
-        assert_eq!(
-            (target.systemd, target.kernel, target.netfilter),
-            (Version(252), Kernel::new(6, 1), Netfilter::Iptables)
-        );
-        assert_eq!("debian-13".parse::<Target>().unwrap().systemd, Version(257));
-        for bad in [
-            "",
-            "debian-99",
-            "systemd=257",
-            "systemd=x,kernel=6.1",
-            "systemd=257,kernel=6.1,colour=red",
-            "systemd=200,kernel=6.1",
-            "systemd=999,kernel=9.1",
-        ] {
-            assert!(bad.parse::<Target>().is_err(), "{bad}");
-        }
     }
 }
