@@ -66,6 +66,13 @@ fn a_target_with_iptables_only_gets_its_rules() {
         .flat_map(|(path, text)| ["==> ", path, "\n", text, "\n"])
         .collect();
     insta::assert_snapshot!(ours);
+    let report: serde_json::Value = serde_json::from_str(&files["plan.json"]).unwrap();
+    let filter = &report["sandboxes"]["synapse"]["filter"];
+    assert_eq!(filter["netfilter"], "iptables");
+    for chain in filter["chains"].as_array().unwrap() {
+        let declared = format!(":{} ", chain.as_str().unwrap());
+        assert!(files["nftables/sandboxed-synapse+add.v4"].contains(&declared), "{declared}");
+    }
     // Paths of control groups are looked up when rules are loaded, also to check them, so the rules are checked without.
     for (program, end) in [("iptables-restore", "v4"), ("ip6tables-restore", "v6")] {
         let [shared, own] = ["sandboxed", "sandboxed-synapse"].map(|stem| {

@@ -12,7 +12,7 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::{Directives, Quoted};
 use crate::plan::{Namespace, Outcome, Plan};
-use crate::target::Target;
+use crate::target::{Netfilter, Target};
 
 /// The version of this format.
 const VERSION: u8 = 1;
@@ -135,10 +135,27 @@ impl NetworkReport {
 struct FilterReport<'a> {
     /// The helper unit that loads it.
     unit: String,
-    /// Its chains in the table `inet sandboxed`.
+    /// What it is made with.
+    netfilter: Netfilter,
+    /// Its chains: with nftables in the table `inet sandboxed`, with iptables in `filter` of both families.
     chains: Vec<&'a str>,
     /// Whether it switches connection tracking on for the machine.
     connection_tracking: bool,
+}
+
+impl<'a> FilterReport<'a> {
+    fn new(plan: &'a Plan) -> Option<Self> {
+        let filter = plan.filter.as_ref()?;
+        let (netfilter, chains) = match &filter.iptables {
+            Some(service) => (Netfilter::Iptables, service.chains().into_iter().collect()),
+            None => {
+                let chains = filter.service.chains().map(|chain| chain.name.as_str()).collect();
+                (Netfilter::Nftables, chains)
+            }
+        };
+        let unit = format!("sandboxed-{}-filter.service", plan.name);
+        Some(Self { unit, netfilter, chains, connection_tracking: filter.conntrack })
+    }
 }
 
 impl<'a> SandboxReport<'a> {
@@ -152,11 +169,7 @@ impl<'a> SandboxReport<'a> {
             slice: plan.slice.as_str(),
             control_group: name::cgroup_path(&plan.slice),
             root: plan.root.as_deref(),
-            filter: plan.filter.as_ref().map(|filter| FilterReport {
-                unit: format!("sandboxed-{}-filter.service", plan.name),
-                chains: filter.service.chains().map(|chain| chain.name.as_str()).collect(),
-                connection_tracking: filter.conntrack,
-            }),
+            filter: FilterReport::new(plan),
             network: NetworkReport::new(plan),
             guarantees: &plan.outcomes,
             directives: directives(&rendered.service, Section::Service),

@@ -10,6 +10,7 @@ mod condition;
 mod line;
 mod translate;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::{
@@ -157,6 +158,11 @@ impl Service {
             Family::V4 => v4,
             Family::V6 => v6,
         }
+    }
+
+    /// The names of its chains, of either family.
+    pub fn chains(&self) -> BTreeSet<&str> {
+        self.chains.iter().flatten().map(|part| part.chain.as_str()).collect()
     }
 
     fn entry(&self) -> String {
