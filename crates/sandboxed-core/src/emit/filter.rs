@@ -76,6 +76,7 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
         "Description",
         Value::word(format!("Packet filter of the sandbox {}", plan.name)),
     )?;
+    starts_when_needed(&mut text)?;
     if by_iptables(plan).is_some() {
         iptables::helper(plan, &mut text)?;
         return Ok(text);
@@ -108,6 +109,12 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     Ok(text)
 }
 
+/// It may be started as often as services need it: how often one is started in vain is limited by that one's own unit.
+pub(super) fn starts_when_needed(text: &mut UnitText) -> Result<(), EmitError> {
+    text.set(Section::Unit, "StartLimitIntervalSec", Value::Number(0))?;
+    Ok(())
+}
+
 /// The service manager keeps the table's owner, a socket, until this unit has stopped, which is after the service has ended.
 /// Then the rules stay in force that long, whoever is killed.
 pub(super) fn keeps_owner(text: &mut UnitText) -> Result<(), EmitError> {
@@ -122,6 +129,7 @@ pub(super) fn holder(target: &Target) -> Result<Option<String>, EmitError> {
     let mut text = UnitText::new();
     text.comment("Made by sandboxed: owns the packet filter's table for as long as it runs.");
     text.set(Section::Unit, "Description", Value::word("Packet filter of all sandboxes"))?;
+    starts_when_needed(&mut text)?;
     text.set(Section::Unit, "After", Value::UnitNames(firewalls()?))?;
     text.set(Section::Service, "Type", Value::word("notify"))?;
     let table = format!("{}/sandboxed.nft", target.rules.path());

@@ -50,6 +50,7 @@ pub(super) fn emit_shared(target: &Target, files: &mut Artifacts) -> Result<(), 
     let mut text = UnitText::new();
     text.comment("Made by sandboxed: the rules that all sandboxes share, and whoever watches over them.");
     text.set(Section::Unit, "Description", Value::word("Packet filter of all sandboxes"))?;
+    filter::starts_when_needed(&mut text)?;
     // The rule names the slice's control group, which must exist, and by a number that a recreated one no longer has.
     let slice = vec![UnitName::new("sandboxed.slice")?];
     for directive in ["Requires", "BindsTo", "After"] {

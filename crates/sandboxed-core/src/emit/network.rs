@@ -57,6 +57,7 @@ pub(super) fn shared(target: &Target, files: &mut Artifacts) -> Result<(), EmitE
 fn helper(plan: &Plan, private: &Private, rules: &str) -> Result<UnitText, EmitError> {
     let mut text = header(plan);
     text.set(Section::Unit, "Description", Value::word(format!("Network of the sandbox {}", plan.name)))?;
+    filter::starts_when_needed(&mut text)?;
     for directive in ["Requires", "BindsTo", "After"] {
         text.set(Section::Unit, directive, Value::UnitNames(vec![UnitName::new(HOLDER)?]))?;
     }
@@ -94,6 +95,7 @@ fn holder(target: &Target) -> Result<UnitText, EmitError> {
         "Made by sandboxed: owns the rules of services with a network of their own for as long as it runs.",
     );
     text.set(Section::Unit, "Description", Value::word("Networks of all sandboxes"))?;
+    filter::starts_when_needed(&mut text)?;
     text.set(Section::Unit, "After", Value::UnitNames(filter::firewalls()?))?;
     text.set(Section::Unit, "StopWhenUnneeded", Value::Bool(true))?;
     text.set(Section::Service, "Type", Value::word("notify"))?;

@@ -29,7 +29,7 @@ use sandboxed_netfilter::{
 
 use super::{
     installed, manager,
-    nft::{Loaded, Nft},
+    nft::{Loaded, Nft, when_free},
     uplinks,
 };
 
@@ -90,7 +90,7 @@ pub(in crate::command) fn own(program: &Path, table: &Path, name: &Ident) -> Res
     let text = fs::read_to_string(table).with_context(|| format!("can't read {}", table.display()))?;
     // One that somebody else left there without an owner can't be taken over, only replaced.
     let replaced = format!("{}{text}", Script::delete(name));
-    if let Loaded::No(reason) = nft.load(&replaced)? {
+    if let Loaded::No(reason) = when_free(|| nft.load(&replaced))? {
         bail!("the table was refused: {reason}");
     }
     Ok(nft)
@@ -104,13 +104,21 @@ fn load_table(nft: &mut Nft, table: &Path, uplinks: &BTreeSet<u32>) -> Result<()
     // One that somebody else left there without an owner can't be taken over, only replaced.
     let bare = format!("{}{text}{}", Script::delete(&names::table()), Filter::set_uplinks(&uplinks));
     let folder = table.parent().unwrap_or(Path::new("/"));
-    let sandboxes = installed::running(folder);
-    if let Loaded::No(reason) = nft.load(&format!("{bare}{sandboxes}"))? {
-        // Without their rules they are closed as soon as one of them is started anew.
-        eprintln!("the rules of running sandboxes were refused: {reason}");
-        if let Loaded::No(reason) = nft.load(&bare)? {
-            bail!("the table was refused: {reason}");
+    let mut refused = None;
+    let loaded = when_free(|| {
+        if let Loaded::No(reason) = nft.load(&format!("{bare}{}", installed::running(folder)))? {
+            refused = Some(reason);
+            // Without their rules they are closed as soon as one of them is started anew.
+            return nft.load(&bare);
         }
+        refused = None;
+        Ok(Loaded::Yes)
+    })?;
+    if let Loaded::No(reason) = loaded {
+        bail!("the table was refused: {reason}");
+    }
+    if let Some(reason) = refused {
+        eprintln!("the rules of running sandboxes were refused: {reason}");
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{Child, ChildStdin, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +20,12 @@ use rustix::{
 const MARK: &str = "describe ct_dir";
 /// The first words of its first line, and of its last.
 const MARK_LINES: [&str; 2] = ["datatype ct_dir", "\treply"];
+/// What nft says of a table that another socket owns: EPERM, as strerror(3) has it.
+const OWNED: &str = "Operation not permitted";
+/// How long to wait for its end: less than systemd waits for a unit to start (DefaultTimeoutStartSec=, systemd-system.conf(5)).
+const PATIENCE: Duration = Duration::from_secs(80);
+/// How long before it is tried again.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// Its two ends: what it reads, and all that it prints.
 pub(in crate::command) struct Nft {
@@ -85,6 +93,28 @@ impl Nft {
             } else if line.starts_with(last) {
                 return Ok(if said.trim().is_empty() { Loaded::Yes } else { Loaded::No(said) });
             }
+        }
+    }
+}
+
+/// Tries to load what replaces a table, for as long as another socket owns that: the service manager keeps the one of an owner
+/// that has ended until the services have, which it may be stopping right now.
+///
+/// # Errors
+/// Those of the attempt.
+pub(in crate::command) fn when_free(mut attempt: impl FnMut() -> Result<Loaded>) -> Result<Loaded> {
+    let begun = Instant::now();
+    let mut waits = false;
+    loop {
+        match attempt()? {
+            Loaded::No(reason) if reason.contains(OWNED) && begun.elapsed() < PATIENCE => {
+                if !waits {
+                    eprintln!("the table has an owner yet: waiting for services that are being stopped");
+                }
+                waits = true;
+                thread::sleep(AGAIN);
+            }
+            loaded => return Ok(loaded),
         }
     }
 }
