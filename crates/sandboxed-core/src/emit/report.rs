@@ -146,12 +146,10 @@ struct FilterReport<'a> {
 impl<'a> FilterReport<'a> {
     fn new(plan: &'a Plan) -> Option<Self> {
         let filter = plan.filter.as_ref()?;
-        let (netfilter, chains) = match &filter.iptables {
-            Some(service) => (Netfilter::Iptables, service.chains().into_iter().collect()),
-            None => {
-                let chains = filter.service.chains().map(|chain| chain.name.as_str()).collect();
-                (Netfilter::Nftables, chains)
-            }
+        let (netfilter, chains) = if let Some(service) = &filter.iptables {
+            (Netfilter::Iptables, service.chains().into_iter().collect())
+        } else {
+            (Netfilter::Nftables, filter.service.chains().map(|chain| chain.name.as_str()).collect())
         };
         let unit = format!("sandboxed-{}-filter.service", plan.name);
         Some(Self { unit, netfilter, chains, connection_tracking: filter.conntrack })

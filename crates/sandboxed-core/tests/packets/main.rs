@@ -3,7 +3,12 @@
 //!
 //! It runs itself again as root in namespaces of its own; where they cannot be had, it says so and passes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking what is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says by panicking what is wrong"
+)]
 
 #[path = "../network/mod.rs"]
 mod network;
@@ -16,7 +21,7 @@ use sandboxed_netfilter::name::CgroupPath;
 use sandboxed_systemd::name;
 
 use network::{ADDRESSES, Begins, PORTS, may_reach, may_send, plan};
-use world::{World, alone, interface_of};
+use world::{World, alone, interface_of, load, uplink};
 
 /// How many policies are tried, always the same ones.
 const POLICIES: usize = 40;
@@ -42,15 +47,15 @@ fn packets_go_where_the_policy_says() {
             assert!(world.sends(begins), "{begins:?} does not leave without a filter");
             assert!(world.reaches(begins), "{begins:?} does not arrive without a filter");
         }
-        let filter = Filter { uplinks: vec![world.uplink()], inbound: true, ..Filter::default() };
-        world.load(&filter.load());
-        world.load(&Filter::close(&CgroupPath::new(&group).unwrap().ancestor(1).unwrap()));
+        let filter = Filter { uplinks: vec![uplink()], inbound: true, ..Filter::default() };
+        load(&filter.load());
+        load(&Filter::close(&CgroupPath::new(&group).unwrap().ancestor(1).unwrap()));
         let mut runner = TestRunner::deterministic();
         let (mut open, mut closed) = (0, 0);
         for _ in 0..POLICIES {
             let network = network::network().new_tree(&mut runner).unwrap().current();
             let service = plan(&sandbox, &network).filter.unwrap().service;
-            world.load(&service.add());
+            load(&service.add());
             for begins in everything() {
                 for (found, expected, what) in [
                     (world.sends(begins), may_send(&network, begins), "sends"),
@@ -60,7 +65,7 @@ fn packets_go_where_the_policy_says() {
                     *if found { &mut open } else { &mut closed } += 1;
                 }
             }
-            world.load(&service.remove());
+            load(&service.remove());
         }
         println!("{POLICIES} policies: {open} got through, {closed} did not, as they say");
         assert!(open > 100 && closed > 100, "the policies try nothing: {open} and {closed}");

@@ -125,19 +125,6 @@ impl World {
         Self { group: group.to_owned(), speakers, called, marker, others }
     }
 
-    /// The number of the interface with the default route.
-    pub(crate) fn uplink(&self) -> u32 {
-        let output = Command::new("ip").args(["-o", "link", "show", "eth0"]).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().split(':').next().unwrap().parse().unwrap()
-    }
-
-    /// Has the kernel take a script.
-    pub(crate) fn load(&self, script: &Script) {
-        let mut child = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(script.to_string().as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success(), "nft refused:\n{script}");
-    }
-
     /// Whether the service gets this out.
     pub(crate) fn sends(&self, begins: Begins) -> bool {
         let to = SocketAddr::new(begins.address.parse().unwrap(), begins.port);
@@ -195,6 +182,19 @@ impl Drop for World {
         let _ = fs::remove_dir(directory(&self.group));
         let _ = self.group.split_once('/').map(|(common, _)| fs::remove_dir(directory(common)));
     }
+}
+
+/// The number of the interface with the default route.
+pub(crate) fn uplink() -> u32 {
+    let output = Command::new("ip").args(["-o", "link", "show", "eth0"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().split(':').next().unwrap().parse().unwrap()
+}
+
+/// Has the kernel take a script.
+pub(crate) fn load(script: &Script) {
+    let mut child = Command::new("nft").args(["-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(script.to_string().as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "nft refused:\n{script}");
 }
 
 /// The thread that has its place where the other machines are.
