@@ -10,9 +10,10 @@ use sandboxed_netfilter::value::Protocol;
 use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::value::{AbsPath, Value};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::areas::AreaName;
+use crate::areas::network::OtherPorts;
 use crate::guarantee::Guarantee;
 use crate::policy::Period;
 use crate::resolve::Resolved;
@@ -115,10 +116,22 @@ pub struct Filter {
     pub service: FilteredService,
     /// The same for a target that has iptables only.
     pub iptables: Option<sandboxed_netfilter::iptables::Service>,
+    /// The ports that sockets made in the slice can be bound to, where they are held to any.
+    pub binds: Option<Binds>,
     /// Whether the table needs its input hook.
     pub inbound: bool,
     /// Whether a rule switches connection tracking on.
     pub conntrack: bool,
+}
+
+/// The ports that sockets made in the slice can be bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Binds {
+    /// Each as `tcp/8008`. A port that the kernel chooses is always had.
+    pub ports: BTreeSet<String>,
+    /// What becomes of sockets that are bound to other UDP ports.
+    pub other_udp_ports: OtherPorts,
 }
 
 /// A network namespace that the units join.

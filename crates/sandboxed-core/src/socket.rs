@@ -7,6 +7,7 @@ use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::unit::ParsedUnit;
 
+use crate::areas::network::Protocol;
 use crate::areas::privileges::COMMANDS_CONFINED;
 use crate::diagnostic::Kind;
 use crate::planner::{Finding, Planner};
@@ -54,6 +55,16 @@ impl Socket {
             .any(|address| !address.starts_with(['/', '@']))
     }
 
+    /// The ports that it binds, as our plans have them: of TCP where it takes streams, else of UDP.
+    pub(crate) fn ports(&self) -> Vec<String> {
+        let of = |directive, protocol: Protocol| {
+            let addresses = self.text.list(Section::Socket, directive);
+            let ports = addresses.iter().filter_map(|address| port(address)).map(|port| protocol.with(port));
+            ports.collect::<Vec<_>>()
+        };
+        [of("ListenStream", Protocol::Tcp), of("ListenDatagram", Protocol::Udp)].concat()
+    }
+
     /// Directives whose commands systemd would run.
     fn hooks(&self) -> impl Iterator<Item = &'static str> {
         let has = |directive: &&str| {
@@ -61,6 +72,16 @@ impl Socket {
         };
         COMMANDS.iter().copied().filter(move |directive| has(directive))
     }
+}
+
+/// The port of an address of the internet, as systemd.socket(5) writes it: alone, or behind an address and before an interface.
+fn port(address: &str) -> Option<u16> {
+    if address.starts_with(['/', '@']) || address.starts_with("vsock:") {
+        return None;
+    }
+    let address =
+        address.split_once('%').filter(|(_, rest)| !rest.contains(']')).map_or(address, |(all, _)| all);
+    address.rsplit(':').next()?.parse().ok()
 }
 
 /// Finds sockets that lead around the sandbox.
@@ -117,6 +138,14 @@ mod tests {
         assert!(other.activates("b.service") && !other.activates("a.service"));
         let accepts = socket("a.socket", "[Socket]\nAccept=yes\n");
         assert!(accepts.activates("a@1.service") && !accepts.activates("a.service"));
+    }
+
+    #[test]
+    fn its_ports_are_found() {
+        let text = "[Socket]\nListenStream=80\nListenStream=[::1]:81\nListenStream=127.0.0.1:82%lo\nListenStream=/run/a\n\
+                    ListenStream=@a:83\nListenStream=vsock:2:84\nListenDatagram=[fe80::1%eth0]:85\nListenDatagram=86\n";
+        let ports = ["tcp/80", "tcp/81", "tcp/82", "udp/85", "udp/86"];
+        assert_eq!(socket("a.socket", text).ports(), ports);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("filtered::reaches_whom_it_may", reaches_whom_it_may),
     Case::new("filtered::is_reached_by_whom_it_says", is_reached_by_whom_it_says),
     Case::new("filtered::by_iptables", by_iptables),
+    Case::new("filtered::takes_its_ports_alone", takes_its_ports_alone),
     Case::new("filtered::two_sandboxes_meet_if_both_say_so", two_sandboxes_meet_if_both_say_so),
 ];
 
@@ -73,6 +74,83 @@ fn expect(machine: &Machine, what: &str, words: &str, succeed: bool) -> Result<(
     } else {
         anyhow::bail!("{what}: these {wanted}: {wrong:#?}\n{}", state(machine)?)
     }
+}
+
+/// Ports that others have or could have: one that a process of the same user shares with whoever asks, and free ones.
+const OTHERS: &str = "claim udp 127.0.0.1 4444,claim tcp 127.0.0.1 4444,claim udp 0.0.0.0 5353,claim udp :: 5353,\
+    claim udp ::ffff:127.0.0.1 5353,claim tcp 127.0.0.1 8080,claim tcp :: 8080,claim tcp ::ffff:127.0.0.1 8080,\
+    claim udp 127.0.0.1 65535,claim udp 198.51.100.1 40000,claim udp 0.0.0.0 8008";
+/// Ports that it offers, those that the kernel chooses, and what leaves without any.
+const OWN: &str = "claim udp 0.0.0.0 3478,claim udp :: 3478,claim tcp 127.0.0.1 9448,claim udp 0.0.0.0 0,claim udp :: 0,\
+    claim tcp 127.0.0.1 0,udp 198.51.100.2 5555,tcp 198.51.100.2 5555";
+
+/// Whoever of the service's user lets others share a port.
+const SHARES: &str = "systemd-run --quiet --unit=shares --property=User=games --property=Type=notify --property=NotifyAccess=all python3 -c '
+import os, socket, threading
+for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+    shared = socket.socket(socket.AF_INET, kind)
+    shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    shared.bind((\"127.0.0.1\", 4444))
+    os.dup(shared.fileno())
+notify = os.environ[\"NOTIFY_SOCKET\"]
+socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b\"READY=1\", \"\\0\" + notify[1:] if notify[0] == \"@\" else notify)
+threading.Event().wait()'";
+
+/// Also after systemd has begun anew, and its slice has; ports follow the policy; and it is noticed where it is no longer so.
+fn takes_its_ports_alone(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    machine.script(SHARES)?;
+    expect(&machine, "without a sandbox", OTHERS, true)?;
+    expect(&machine, "without a sandbox", OWN, true)?;
+    let offered = r#""listen": [{ "port": 8008 }, { "port": 9448 }, { "port": 3478, "protocol": "udp", "from": "anywhere" }]"#;
+    policy(&machine, "served", offered)?;
+    let holds = |when: &str| {
+        expect(&machine, when, OWN, true)?;
+        expect(&machine, when, OTHERS, false)?;
+        machine.check(["sandboxed", "status", "served"]).map(drop)
+    };
+    holds("in the sandbox")?;
+    machine.check(["systemctl", "daemon-reexec"])?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    holds("after systemd began anew")?;
+    machine.check(["systemctl", "stop", "sandboxed-served.slice"])?;
+    machine.check(["systemctl", "start", "served.service"])?;
+    until("the service answers", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
+    holds("after its slice began anew")?;
+    machine.check(["systemctl", "restart", "sandboxed-served-filter.service"])?;
+    machine.check(["systemctl", "start", "served.service"])?;
+    until("the service answers", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
+    holds("after its helper began anew")?;
+
+    let group = "sandboxed.slice/sandboxed-served.slice";
+    machine.check(["sandboxed", "filter", "bind", group, "tcp/8008", "udp/5353"])?;
+    expect(&machine, "other ports were given to it", "claim udp 0.0.0.0 5353", true)?;
+    let status = machine.run(["sandboxed", "status", "served"])?;
+    ensure!(
+        !status.success() && status.stdout.contains("is not held to its ports"),
+        "status does not notice that: {status:?}"
+    );
+
+    policy(
+        &machine,
+        "served",
+        r#""otherUdpPorts": "replaced", "listen": [{ "port": 8008 }, { "port": 5353, "protocol": "udp" }]"#,
+    )?;
+    expect(&machine, "with another policy", "claim udp 0.0.0.0 5353,claim tcp 127.0.0.1 0", true)?;
+    let now =
+        attempts(&machine, SERVED, "claim udp 0.0.0.0 3478,claim udp :: 4444,claim tcp 127.0.0.1 9448")?;
+    for (attempt, error) in now {
+        let error = error.with_context(|| format!("{attempt} succeeds"))?;
+        // A datagram socket gets a port all the same; TCP is refused, by whichever is asked first.
+        let replaced = attempt.starts_with("claim udp");
+        ensure!(
+            error.starts_with(if replaced { "ConnectionError: was given" } else { "PermissionError" }),
+            "{error}"
+        );
+    }
+    machine.check(["sandboxed", "remove", "served"])?;
+    until("the service answers", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
+    expect(&machine, "without a sandbox again", OTHERS, true)
 }
 
 fn sends_by_the_uplinks_alone(suite: Suite) -> Result<()> {

@@ -96,6 +96,18 @@ def take(port):
     kept.append(server)
 
 
+def claim(kind, host, port):
+    """Takes exactly this port, or another's beside it where both are to share it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kinds = {"tcp": (socket.SOCK_STREAM, 0), "mptcp": (socket.SOCK_STREAM, 262), "udp": (socket.SOCK_DGRAM, 0)}
+    with socket.socket(family, *kinds[kind]) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        server.bind((host, int(port)))
+        given = server.getsockname()[1]
+        if int(port) not in (0, given):
+            raise ConnectionError(f"was given {given}")
+
+
 def persist(host, port):
     """Tries without an end, and says so now and then."""
     tries = 0
@@ -114,7 +126,7 @@ def persist(host, port):
             print("still trying", host, flush=True)
 
 
-ATTEMPTS = {word.__name__: word for word in (tcp, udp, bound, hold, burst, abstract, squat, take, persist)}
+ATTEMPTS = {word.__name__: word for word in (tcp, udp, bound, hold, burst, abstract, squat, take, claim, persist)}
 kept = []
 
 

@@ -4,11 +4,12 @@
 //! delete it, and when it ends, the helpers and with them the services end. Elsewhere the helpers load the rules themselves.
 
 use sandboxed_systemd::directive::Section;
-use sandboxed_systemd::name::UnitName;
+use sandboxed_systemd::name::{self, UnitName};
 use sandboxed_systemd::unit::UnitText;
 use sandboxed_systemd::value::{AbsPath, Argument, Directory, ExecLine, Prefixes, Value};
 
 use super::{EmitError, iptables, nft, unit::header};
+use crate::areas::network::OtherPorts;
 use crate::plan::Plan;
 use crate::target::Target;
 
@@ -63,6 +64,17 @@ fn load(target: &Target, options: &[&str], files: &[String]) -> Result<Vec<ExecL
     paths.map(|path| line(&nft, ["-f".to_owned(), path])).collect()
 }
 
+/// The command that holds the sockets of the slice to the service's ports. What it leaves with the slice's control group goes
+/// with that.
+pub(super) fn bind(plan: &Plan) -> Result<Option<ExecLine>, EmitError> {
+    let Some(binds) = plan.filter.as_ref().and_then(|filter| filter.binds.as_ref()) else { return Ok(None) };
+    let replace = (binds.other_udp_ports == OtherPorts::Replaced).then_some("--replace-udp");
+    let words = ["filter", "bind"].into_iter().chain(replace).map(str::to_owned);
+    let ports = binds.ports.iter().cloned();
+    let words = words.chain([name::cgroup_path(&plan.slice)]).chain(ports);
+    line(&program(&plan.target, "sandboxed")?, words).map(Some)
+}
+
 /// The rules of a sandbox for iptables, where the target has nothing better.
 pub(super) fn by_iptables(plan: &Plan) -> Option<&sandboxed_netfilter::iptables::Service> {
     plan.filter.as_ref()?.iptables.as_ref()
@@ -93,7 +105,8 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
     let files = ["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)];
-    let start = load(&plan.target, &["--keep"], &files)?;
+    let mut start: Vec<ExecLine> = bind(plan)?.into_iter().collect();
+    start.extend(load(&plan.target, &["--keep"], &files)?);
     text.set(Section::Service, "ExecStart", Value::Exec(start.clone()))?;
     // A reload brings changed rules into the table without a moment in which there are none.
     text.set(Section::Service, "ExecReload", Value::Exec(start))?;

@@ -94,8 +94,11 @@ pub(super) fn helper(plan: &Plan, text: &mut UnitText) -> Result<(), EmitError> 
     let leave =
         [load(&plan.target, &stem, "remove", true)?, load(&plan.target, &stem, "purge", true)?].concat();
     text.set(Section::Service, "ExecStartPre", Value::Exec(leave.clone()))?;
-    text.set(Section::Service, "ExecStart", Value::Exec(load(&plan.target, &stem, "add", false)?))?;
-    text.set(Section::Service, "ExecReload", Value::Exec(load(&plan.target, &stem, "update", false)?))?;
+    for (directive, what) in [("ExecStart", "add"), ("ExecReload", "update")] {
+        let mut commands: Vec<ExecLine> = filter::bind(plan)?.into_iter().collect();
+        commands.extend(load(&plan.target, &stem, what, false)?);
+        text.set(Section::Service, directive, Value::Exec(commands))?;
+    }
     text.set(Section::Service, "ExecStopPost", Value::Exec(leave))?;
     Ok(())
 }

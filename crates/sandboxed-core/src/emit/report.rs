@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::{Directives, Quoted};
-use crate::plan::{Namespace, Outcome, Plan};
+use crate::plan::{Binds, Namespace, Outcome, Plan};
 use crate::target::{Netfilter, Target};
 
 /// The version of this format.
@@ -139,6 +139,8 @@ struct FilterReport<'a> {
     netfilter: Netfilter,
     /// Its chains: with nftables in the table `inet sandboxed`, with iptables in `filter` of both families.
     chains: Vec<&'a str>,
+    /// The ports that sockets made in the slice can be bound to.
+    binds: Option<&'a Binds>,
     /// Whether it switches connection tracking on for the machine.
     connection_tracking: bool,
 }
@@ -152,7 +154,13 @@ impl<'a> FilterReport<'a> {
             (Netfilter::Nftables, filter.service.chains().map(|chain| chain.name.as_str()).collect())
         };
         let unit = format!("sandboxed-{}-filter.service", plan.name);
-        Some(Self { unit, netfilter, chains, connection_tracking: filter.conntrack })
+        Some(Self {
+            unit,
+            netfilter,
+            chains,
+            binds: filter.binds.as_ref(),
+            connection_tracking: filter.conntrack,
+        })
     }
 }
 

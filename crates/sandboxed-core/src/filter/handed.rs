@@ -25,6 +25,7 @@ pub(crate) fn handed(sandbox: &str, slice: &UnitName) -> Result<Filter, FilterEr
     Ok(Filter {
         service: Service::new(sandbox, cgroup, rules)?,
         iptables: None,
+        binds: None,
         inbound: false,
         conntrack: false,
     })

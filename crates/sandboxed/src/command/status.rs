@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Surroundings;
 use crate::command::REFUSED;
+use crate::command::filter::bind;
 use crate::input::{self, Source};
 use crate::installed::{self, Difference};
 use crate::{show, systemctl};
@@ -144,6 +145,18 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
                 "the packet filter is gone: the table `inet sandboxed` does not lead the slice to its rules"
                     .to_owned(),
             );
+        }
+        if let Some(binds) = plan.filter.as_ref().and_then(|filter| filter.binds.as_ref()) {
+            let group = sandboxed_systemd::name::cgroup_path(&plan.slice);
+            match bind::is_in_force(group.as_ref(), binds) {
+                Ok(true) => {}
+                Ok(false) => amiss.push(
+                    "the service is not held to its ports: other programs are asked at bind(2)".to_owned(),
+                ),
+                Err(error) => {
+                    amiss.push(format!("it cannot be told which ports the service can take: {error:#}"));
+                }
+            }
         }
         for chain in changed_chains(plan) {
             amiss.push(format!("the packet filter is not as planned: `{chain}` has other rules"));

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sandboxed_core::target::Netfilter;
 
 use super::plan::Planned;
+use crate::command::filter::bind;
 use crate::systemctl;
 
 /// One thing that was looked at.
@@ -106,6 +107,14 @@ pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
             add("filter unit", if active { "active" } else { "not active" }.into(), active);
             let (found, leads) = element(planned);
             add("filter element", found, leads);
+            if let Some(binds) = &filter.binds {
+                let (found, held) = match bind::is_in_force(planned.control_group.as_ref(), binds) {
+                    Ok(true) => ("as planned".into(), true),
+                    Ok(false) => ("not those of the plan".into(), false),
+                    Err(error) => (format!("{error:#}"), false),
+                };
+                add("ports that can be bound", found, held);
+            }
         }
     }
     Ok(checks)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use sandboxed_core::plan::Binds;
 use sandboxed_core::target::Netfilter;
 use serde::Deserialize;
 
@@ -46,6 +47,8 @@ pub(super) struct Target {
 pub(super) struct Filter {
     /// The helper unit that loads it.
     pub(super) unit: String,
+    /// The ports that sockets made in the slice can be bound to.
+    pub(super) binds: Option<Binds>,
 }
 
 /// What became of a guarantee.

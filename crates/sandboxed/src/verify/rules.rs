@@ -46,6 +46,16 @@ impl Rules {
             rules.feed(command, &add)?;
             rules.undo.push((command.clone(), undo));
         }
+        // What holds sockets to their ports goes with the group.
+        for mut command in unit.commands(Section::Service, "ExecStart")? {
+            if matches!(command.arguments.as_slice(), [first, second, ..] if first == "filter" && second == "bind")
+            {
+                for argument in command.arguments.iter_mut().filter(|argument| *argument == group) {
+                    own.clone_into(argument);
+                }
+                succeed(Command::new(&command.program).args(&command.arguments))?;
+            }
+        }
         ensure!(!rules.undo.is_empty(), "{helper} loads no rules that lead to the service's");
         Ok(rules)
     }
@@ -55,16 +65,17 @@ impl Rules {
         let file = self.folder.join("rules");
         fs::write(&file, rules)?;
         let options = loader.arguments.iter().take_while(|argument| !argument.starts_with('/'));
-        let output = Command::new(&loader.program)
-            .args(options)
-            .arg(&file)
-            .output()
-            .with_context(|| format!("cannot run {}", loader.program))?;
-        if !output.status.success() {
-            bail!("{}: {}", loader.program, String::from_utf8_lossy(&output.stderr).trim());
-        }
-        Ok(())
+        succeed(Command::new(&loader.program).args(options).arg(&file))
     }
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().with_context(|| format!("cannot run {program}"))?;
+    if !output.status.success() {
+        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
 }
 
 impl Drop for Rules {

@@ -19,9 +19,9 @@ impl Network {
                 );
             }
             Mode::Filtered => note(
-                "network.mode: `filtered` leaves the machine's port numbers and the names of abstract sockets to be taken where \
-                 they are free; `private` closes that, and lets the service listen on any port, at the price of connection \
-                 tracking and of packets that the machine passes on",
+                "network.mode: `filtered` shows the service the machine's network (/proc/self/net) and leaves free names of abstract \
+                 sockets to be taken; `private` closes that, and lets the service listen on any port, at the price of \
+                 connection tracking and of packets that the machine passes on",
             ),
             Mode::Private => note(
                 "network.mode: `private` switches connection tracking on for the machine, and lets the machine pass on the packets \

@@ -4,10 +4,11 @@ use sandboxed_systemd::value::Value;
 
 use super::{
     EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
-    OFFER_LIMITED, PORTS_NOT_TAKEN, PROTOCOLS_LIMITED,
+    OFFER_LIMITED, PROTOCOLS_LIMITED,
 };
 use crate::diagnostic::Kind;
 use crate::filter::{self, Uplinks};
+use crate::plan::Filter;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::{Kernel, Netfilter};
 
@@ -59,16 +60,18 @@ impl Network {
             .keep(planner);
         let (uplinks, kept) = self.uplinks(planner, rules);
         let egress = guarantee(&EGRESS_LIMITED).by(rules()).except(self.egress_exceptions()).keep(planner);
-        let offered = self.listen.iter().map(|listen| listen.port.to_string());
-        let taken = guarantee(&PORTS_NOT_TAKEN)
-            .by(self.landlocked_ports(rules(), "a packet filter on the service's slice"))
-            .or(rules().leaves_open(
-                "callers of another TCP port are refused, but the service can keep a free port number occupied",
-            ))
-            .except(offered)
-            .keep(planner);
-        let datagrams = "datagrams of other machines reach any UDP port that the service has bound and does not offer: without \
-                         connection tracking they could be answers";
+        let otherwise =
+            "callers of another TCP port are refused, but the service can keep a free port number occupied";
+        let (taken, binds) =
+            self.keep_ports(planner, rules, Some("a packet filter on the service's slice"), otherwise);
+        let bound = if binds.is_some() {
+            "the UDP ports that the kernel chooses for it"
+        } else {
+            "any UDP port that the service has bound and does not offer"
+        };
+        let datagrams = format!(
+            "datagrams of other machines reach {bound}: without connection tracking they could be answers"
+        );
         let rare = if planner.keeps(&PROTOCOLS_LIMITED) {
             ""
         } else {
@@ -96,7 +99,7 @@ impl Network {
                                 .to_owned(),
                         );
                     }
-                    planner.plan.filter = Some(filter);
+                    planner.plan.filter = Some(Filter { binds, ..filter });
                 }
                 Err(error) => {
                     let help = "name fewer ports and exceptions".to_owned();

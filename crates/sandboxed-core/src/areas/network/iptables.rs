@@ -1,19 +1,15 @@
 //! The mode `filtered` where the target has iptables only: less than nftables gives, and what is missing is named.
 
-use sandboxed_systemd::Version;
-use sandboxed_systemd::value::Value;
-
 use super::check::conflict;
 use super::{
     EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
-    OFFER_LIMITED, PORTS_NOT_TAKEN, Protocol,
+    OFFER_LIMITED,
 };
 use crate::filter::{self, Uplinks};
+use crate::plan::Filter;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::Netfilter;
 
-/// The systemd from which on distributions build it with BPF: Ubuntu 24.04 does, Debian 12 (252) does not.
-const BUILT_WITH_BPF: Version = Version(255);
 /// What anybody may do to rules of iptables.
 const FLUSHED: &str = "whoever flushes iptables' rules opens this";
 
@@ -51,14 +47,16 @@ impl Network {
             .by(rules().unless(restricts))
             .except(self.egress_exceptions())
             .keep(planner);
-        self.binds(planner);
+        // iptables does not know whose port a packet is for.
+        let otherwise = "the service can take any free port of this machine";
+        let (_, binds) = self.keep_ports(planner, || Mechanism::named("nothing"), None, otherwise);
         guarantee(&OFFER_LIMITED)
             .by(rules().leaves_open(
                 "iptables does not know which service a packet is for: whoever the machine's own firewall lets through reaches the \
                  ports",
             ))
             .keep(planner);
-        if !(local || kept && named) {
+        if !(local || kept && named || binds.is_some()) {
             return;
         }
         let uplinks = if named && kept { Uplinks::Named } else { Uplinks::Everything };
@@ -73,7 +71,7 @@ impl Network {
             scope,
         };
         match filter::build(&planner.plan.name, &planner.plan.slice, &asked) {
-            Ok(filter) => planner.plan.filter = Some(filter),
+            Ok(filter) => planner.plan.filter = Some(Filter { binds, ..filter }),
             Err(error) => {
                 let kind = conflict(
                     &error.to_string(),
@@ -82,34 +80,5 @@ impl Network {
                 planner.find(Finding::new(kind, "/network"));
             }
         }
-    }
-
-    /// Only offered ports are bound. Port 0, by which the kernel chooses one, is not among those denied.
-    fn binds(&self, planner: &mut Planner<'_>) {
-        let offered: Vec<String> = self
-            .listen
-            .iter()
-            .map(|listen| {
-                let protocol = if listen.protocol == Protocol::Tcp { "tcp" } else { "udp" };
-                format!("{protocol}:{}", listen.port)
-            })
-            .collect();
-        let denied = Mechanism::service("SocketBindDeny", Value::words(["1-65535"]));
-        let words = (!offered.is_empty()).then(|| Value::words(offered.iter().map(String::as_str)));
-        // Where it is built without BPF, as Debian 12 has it, systemd ignores these and says so in the journal alone.
-        let without = (planner.target.systemd < BUILT_WITH_BPF)
-            .then(|| format!("systemd before {BUILT_WITH_BPF} may have been built without BPF"));
-        guarantee(&PORTS_NOT_TAKEN)
-            .by(denied
-                .and("SocketBindAllow", words)
-                .leaves_open("the kernel may give it any free port of its own choice")
-                .unless(without))
-            .or(self.landlocked_ports(Mechanism::named(""), "nothing"))
-            .or(Mechanism::named("nothing").leaves_open(
-                "the service can take any free port of this machine: iptables does not know whose port a packet is for, and this \
-                 systemd may have been built without BPF",
-            ))
-            .except(offered)
-            .keep(planner);
     }
 }

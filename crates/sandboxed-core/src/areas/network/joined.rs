@@ -36,7 +36,7 @@ impl Network {
             kept |= guarantee(promised).by(inside(planner).leaves_open(open(what))).keep(planner);
         }
         kept |= guarantee(&PORTS_NOT_TAKEN)
-            .by(self.landlocked_ports(inside(planner), "whatever has made its network"))
+            .by(self.landlocked(inside(planner), Some("whatever has made its network"), None))
             .or(inside(planner).leaves_open(open("which ports the service takes")))
             .keep(planner);
         if kept {

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use egress::{Dns, Egress, EgressAction, EgressRule, Limits, Transports};
 pub use families::{AddressFamily, InternetProtocol};
 pub use local::{HostAddresses, LocalEndpoint};
-pub use offer::{Listen, Peers, Protocol};
+pub use offer::{Listen, OtherPorts, Peers, Protocol};
 pub use resolver::Resolver;
 
 use crate::guarantee::guarantees;
@@ -44,6 +44,9 @@ pub struct Network {
     #[serde(deserialize_with = "offer::objects")]
     #[schemars(title = "Offered ports", extend("x-guarantee" = "ports-not-taken"))]
     pub listen: Vec<Listen>,
+    /// What becomes of a socket that the service binds to a UDP port which it does not offer, in the mode `filtered`.
+    #[schemars(title = "Other UDP ports", extend("x-guarantee" = "ports-not-taken"))]
+    pub other_udp_ports: OtherPorts,
     /// Ports of this machine that the service may reach all the same, such as a database on the loopback address.
     #[schemars(title = "Local exceptions", extend("x-guarantee" = "local-ports-closed"))]
     pub allow: Vec<Endpoint>,
@@ -120,6 +123,7 @@ impl Default for Network {
         Self {
             mode: Mode::Filtered,
             listen: Vec::new(),
+            other_udp_ports: OtherPorts::Refused,
             allow: Vec::new(),
             host_addresses: HostAddresses::Closed,
             uplinks: Vec::new(),

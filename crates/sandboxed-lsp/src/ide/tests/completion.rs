@@ -75,13 +75,13 @@ fn completes_options() {
         &expect![[r#"
             Option mode ("filtered" | "private" | "joined" | "none" · relaxes local-ports-closed) -> "mode = \"$0\";"
             Option listen (list of offered port · relaxes ports-not-taken) -> "listen = [ $0 ];"
+            Option otherUdpPorts ("refused" | "replaced" · relaxes ports-not-taken) -> "otherUdpPorts = \"$0\";"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "allow = [ $0 ];"
             Option hostAddresses ("closed" | "as-remote" · relaxes local-ports-closed) -> "hostAddresses = \"$0\";"
             Option uplinks (list of network interface · relaxes host-networks-closed) -> "uplinks = [ $0 ];"
             Option interfaces (list of network interface · relaxes host-networks-closed) -> "interfaces = [ $0 ];"
             Option egress ("any" | "internet" | "none" · relaxes egress-limited) -> "egress = \"$0\";"
             Option egressRules (list of egress rule · relaxes egress-limited) -> "egressRules = [ $0 ];"
-            Option dns ("any" | "resolver" · relaxes egress-limited) -> "dns = \"$0\";"
         "#]],
     );
     complete(
@@ -90,6 +90,7 @@ fn completes_options() {
         9,
         &expect![[r#"
             Option listen (list of offered port · relaxes ports-not-taken) -> "listen"
+            Option otherUdpPorts ("refused" | "replaced" · relaxes ports-not-taken) -> "otherUdpPorts"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "allow"
             Option hostAddresses ("closed" | "as-remote" · relaxes local-ports-closed) -> "hostAddresses"
             Option uplinks (list of network interface · relaxes host-networks-closed) -> "uplinks"
@@ -97,7 +98,6 @@ fn completes_options() {
             Option egress ("any" | "internet" | "none" · relaxes egress-limited) -> "egress"
             Option egressRules (list of egress rule · relaxes egress-limited) -> "egressRules"
             Option dns ("any" | "resolver" · relaxes egress-limited) -> "dns"
-            Object limits (attribute set · relaxes egress-limited) -> "limits"
         "#]],
     );
     complete(
@@ -127,7 +127,7 @@ fn completes_options() {
         &expect![[r#"
             Option mode ("filtered" | "private" | "joined" | "none" · relaxes local-ports-closed) -> "\"mode\": \"$0\""
             Option listen (list of offered port · relaxes ports-not-taken) -> "\"listen\": [$0]"
-            Option allow (list of local endpoint · relaxes local-ports-closed) -> "\"allow\": [$0]"
+            Option otherUdpPorts ("refused" | "replaced" · relaxes ports-not-taken) -> "\"otherUdpPorts\": \"$0\""
         "#]],
     );
     complete(

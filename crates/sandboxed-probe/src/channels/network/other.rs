@@ -1,13 +1,14 @@
 //! Abstract sockets, taking ports, packets below TCP and UDP, and the network's configuration.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use super::super::{peek, with_token};
 use super::{LOOPBACK_V4, LOOPBACK_V6};
 use crate::channel::{Attempt, Channel, Shut, Step};
 use crate::guarantee::Guarantee;
 use crate::sys::network::{
-    bind, connect, family, host_addresses, internet, listen, netlink, receive, set_option, socket, unix,
+    bind, connect, family, host_addresses, internet, listen, netlink, port, receive, set_option, socket, unix,
 };
 use crate::sys::{self, call};
 use crate::targets::{Protocol, SocketKind, Targets};
@@ -304,6 +305,7 @@ fn squat(targets: &Targets, kind: i32, address: IpAddr) -> Attempt {
                 if kind == libc::SOCK_STREAM {
                     listen(&socket).step("listen")?;
                 }
+                given(&socket, *port)?;
                 return shared(targets, &format!("took {address}"));
             }
             Err(error) => refusal = error.into(),
@@ -317,7 +319,17 @@ fn steal(targets: &Targets, kind: i32, port: u16) -> Attempt {
     set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1).step("share the port")?;
     // Not listening: bound is proof enough, and the victim keeps all of its connections.
     bind(&socket, &internet(&SocketAddr::new(LOOPBACK_V4, port))).step("bind")?;
+    given(&socket, port)?;
     shared(targets, &format!("shares 127.0.0.1:{port}"))
+}
+
+/// Whether a socket is bound to the port that was asked for: a filter at bind(2) may have another one be chosen.
+fn given(socket: &OwnedFd, wanted: u16) -> Result<(), Shut> {
+    let given = port(socket)?;
+    if given == wanted {
+        return Ok(());
+    }
+    Err(Shut::closed(format!("asked for port {wanted} and was given {given}")))
 }
 
 /// The planted listener, in a table of the network's.

@@ -6,6 +6,7 @@
 //! itself to the owner's unit. The owner is a socket: every sandbox leaves it with the service manager until its service has
 //! ended, so a service that takes its time to end, or does not mind being asked to, has its rules until then.
 
+pub(crate) mod bind;
 pub(super) mod hold;
 mod installed;
 pub(super) mod load;
@@ -57,6 +58,7 @@ enum Action {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    Bind(bind::Options),
     /// Have the service manager close what `load --keep` has left with it.
     Release,
 }
@@ -66,6 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Action::Hold { nft, table } => hold::run(nft, table, &options.socket),
         Action::Watch { save } => watch::run(save),
         Action::Load { keep, files } => load::run(files, *keep, &options.socket),
+        Action::Bind(options) => bind::run(options),
         Action::Release => manager::release().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,0 +1,244 @@
+//! The kernel's side: bpf(2), for which there is no safe wrapper.
+#![allow(unsafe_code)]
+
+use std::ffi::c_long;
+use std::io;
+use std::mem::{size_of, size_of_val};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use anyhow::{Context, Result};
+
+use super::program::Instruction;
+
+/// Commands of bpf(2), linux/bpf.h.
+#[derive(Clone, Copy)]
+enum Command {
+    Load = 5,
+    Attach = 8,
+    Detach = 9,
+    DescriptorById = 13,
+    Info = 15,
+    Query = 16,
+}
+
+/// `BPF_PROG_TYPE_CGROUP_SOCK_ADDR`
+const SOCKET_ADDRESS: u32 = 18;
+/// `BPF_F_ALLOW_MULTI`: beside others, each of which has to allow it.
+const BESIDE_OTHERS: u32 = 1 << 1;
+/// The most programs of one kind in one group: `BPF_CGROUP_MAX_PROGS`.
+const MOST: usize = 64;
+/// What our programs are called, so that they are known again.
+const NAME: &[u8; 16] = b"sandboxed_bind\0\0";
+
+/// Where a program is attached: `BPF_CGROUP_INET4_BIND` and `BPF_CGROUP_INET6_BIND`.
+#[derive(Clone, Copy)]
+pub(super) enum Hook {
+    Bind4 = 8,
+    Bind6 = 9,
+}
+
+impl Hook {
+    pub(super) const ALL: [Self; 2] = [Self::Bind4, Self::Bind6];
+}
+
+/// A program in the kernel.
+pub(super) struct Program {
+    descriptor: OwnedFd,
+    name: [u8; 16],
+    /// What identifies its instructions: a hash of theirs.
+    pub(super) tag: [u8; 8],
+}
+
+/// The parts of `union bpf_attr` that these commands read, as far as they do: what is missing at the end is zero.
+#[repr(C)]
+#[derive(Default)]
+struct Load {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    expected_hook: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Attach {
+    group: u32,
+    program: u32,
+    hook: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct Query {
+    group: u32,
+    hook: u32,
+    flags: u32,
+    attach_flags: u32,
+    ids: u64,
+    count: u32,
+    padding: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct ById {
+    id: u32,
+    next: u32,
+    flags: u32,
+}
+
+#[repr(C)]
+#[derive(Default)]
+struct AskInfo {
+    program: u32,
+    length: u32,
+    info: u64,
+}
+
+/// The beginning of `struct bpf_prog_info`.
+#[repr(C)]
+#[derive(Default)]
+struct Info {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    jited_length: u32,
+    translated_length: u32,
+    jited: u64,
+    translated: u64,
+    load_time: u64,
+    created_by: u32,
+    map_count: u32,
+    maps: u64,
+    name: [u8; 16],
+}
+
+/// Calls bpf(2).
+///
+/// # Safety
+/// Addresses in `attributes` must be of memory that is as long as they say, and outlives the call.
+unsafe fn bpf<T>(command: Command, attributes: &mut T) -> io::Result<c_long> {
+    // SAFETY: the attributes are plain numbers, and as long as is said; for the addresses among them the caller vouches.
+    match unsafe {
+        libc::syscall(libc::SYS_bpf, command as c_long, std::ptr::from_mut(attributes), size_of::<T>())
+    } {
+        -1 => Err(io::Error::last_os_error()),
+        result => Ok(result),
+    }
+}
+
+/// The descriptor that a command returned.
+fn owned(result: c_long) -> io::Result<OwnedFd> {
+    let number = RawFd::try_from(result).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+fn number(descriptor: &impl AsRawFd) -> u32 {
+    descriptor.as_raw_fd().cast_unsigned()
+}
+
+/// An address as the kernel is told it, behind the compiler's back.
+fn address<T>(of: *const T) -> u64 {
+    of.expose_provenance() as u64
+}
+
+impl Program {
+    /// Has the kernel take a program, which it checks.
+    ///
+    /// # Errors
+    /// If it does not: a kernel without `CONFIG_CGROUP_BPF`, or a process that is not root.
+    pub(super) fn load(hook: Hook, instructions: &[Instruction]) -> Result<Self> {
+        let mut load = Load {
+            kind: SOCKET_ADDRESS,
+            count: u32::try_from(instructions.len())?,
+            instructions: address(instructions.as_ptr()),
+            license: address(c"".as_ptr()),
+            name: *NAME,
+            expected_hook: hook as u32,
+            ..Load::default()
+        };
+        // SAFETY: the instructions and the license outlive the call.
+        let result = unsafe { bpf(Command::Load, &mut load) }
+            .context("the kernel takes no BPF program for bind(2), bpf(2)")?;
+        Self::of(owned(result)?)
+    }
+
+    /// The programs that are attached to a group itself.
+    ///
+    /// # Errors
+    /// If the kernel does not say.
+    pub(super) fn attached(group: BorrowedFd<'_>, hook: Hook) -> Result<Vec<Self>> {
+        let mut ids = [0_u32; MOST];
+        let mut query = Query {
+            group: number(&group),
+            hook: hook as u32,
+            ids: address(ids.as_mut_ptr()),
+            count: u32::try_from(MOST)?,
+            ..Query::default()
+        };
+        // SAFETY: there is room for as many as is said.
+        unsafe { bpf(Command::Query, &mut query) }.context("the kernel does not list a group's programs")?;
+        ids.iter()
+            .take(usize::try_from(query.count)?)
+            .map(|&id| {
+                let mut asked = ById { id, ..ById::default() };
+                // SAFETY: there are no addresses.
+                let result = unsafe { bpf(Command::DescriptorById, &mut asked) }
+                    .context("the kernel does not show a group's program")?;
+                Self::of(owned(result)?)
+            })
+            .collect()
+    }
+
+    fn of(descriptor: OwnedFd) -> Result<Self> {
+        let mut info = Info::default();
+        let mut asked = AskInfo {
+            program: number(&descriptor),
+            length: u32::try_from(size_of_val(&info))?,
+            info: address(std::ptr::from_mut(&mut info)),
+        };
+        // SAFETY: there is room for as much as is said.
+        unsafe { bpf(Command::Info, &mut asked) }.context("the kernel does not describe a program")?;
+        Ok(Self { descriptor, name: info.name, tag: info.tag })
+    }
+
+    /// Whether it is one of this program's.
+    pub(super) fn is_ours(&self) -> bool {
+        self.name == *NAME
+    }
+
+    /// Attaches it to a group, for as long as that exists.
+    ///
+    /// # Errors
+    /// If the kernel does not let it be.
+    pub(super) fn attach(&self, group: BorrowedFd<'_>, hook: Hook) -> Result<()> {
+        self.put(Command::Attach, group, hook, BESIDE_OTHERS)
+            .context("the program for bind(2) cannot be attached to the control group")
+    }
+
+    /// Takes it away from a group.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub(super) fn detach(&self, group: BorrowedFd<'_>, hook: Hook) -> Result<()> {
+        self.put(Command::Detach, group, hook, 0)
+            .context("the earlier program for bind(2) cannot be taken away from the control group")
+    }
+
+    fn put(&self, command: Command, group: BorrowedFd<'_>, hook: Hook, flags: u32) -> io::Result<()> {
+        let mut attach =
+            Attach { group: number(&group), program: number(&self.descriptor), hook: hook as u32, flags };
+        // SAFETY: there are no addresses.
+        unsafe { bpf(command, &mut attach) }.map(drop)
+    }
+}
