@@ -17,17 +17,37 @@ pub(crate) fn print(text: &str) {
     let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// Prints lines for people to standard output, with what is [`plain`] of them.
+pub(crate) fn tell(text: &str) {
+    print(&plain(text));
+}
+
+/// A text without what does something to a terminal or to the order of what is read there: control characters other than the end
+/// of a line and the tabulator, and those of the kind of U+202E, are shown by their numbers. Policies, units and what a probe
+/// found in a sandbox are not ours.
+pub(crate) fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '\n' | '\t' | '"' | '\'' | '\\') {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_debug());
+        }
+    }
+    shown
+}
+
 /// Shows an error: what is wrong with a file that all else depends on, or one that has no place in a file.
 pub(crate) fn failure(error: &anyhow::Error) {
     match error.downcast_ref::<Wrong>() {
         Some(wrong) => diagnostics(&wrong.source, &wrong.diagnostics),
-        None => eprintln!("error: {error:#}"),
+        None => eprintln!("error: {}", plain(&format!("{error:#}"))),
     }
 }
 
 /// Shows diagnostics, each with its place underlined.
 pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
-    let (name, text, language) = (source.name.as_str(), source.text.as_str(), source.language());
+    let (name, text, language) = (plain(&source.name), source.text.as_str(), source.language());
     let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
     for diagnostic in diagnostics {
         let level = match diagnostic.kind.severity() {
@@ -41,7 +61,7 @@ pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
             .iter()
             .map(|(span, remark)| AnnotationKind::Context.span(visible(text, span)).label(remark.as_str()));
         let snippet = Snippet::source(text)
-            .path(name)
+            .path(name.as_str())
             .annotation(AnnotationKind::Primary.span(span))
             .annotations(related);
         let mut report: Vec<Group<'_>> =
@@ -106,7 +126,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
         }
     }
     for note in &plan.notes {
-        let _ = writeln!(text, "  note: {note}");
+        let _ = writeln!(text, "  note: {}", plain(note));
     }
     text
 }
@@ -128,14 +148,15 @@ pub(crate) fn explanation(plan: &Plan) {
         }
     }
     for note in &plan.notes {
-        let _ = writeln!(text, "\nnote: {note}");
+        let _ = writeln!(text, "\nnote: {}", plain(note));
     }
     print(&text);
 }
 
 fn title(plan: &Plan, paint: &Paint) -> String {
     let units: Vec<&str> = plan.units.iter().map(|unit| unit.name.as_str()).collect();
-    let description = plan.description.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
+    let description =
+        plan.description.as_deref().map(|text| format!(": {}", plain(text))).unwrap_or_default();
     format!(
         "{}{description}\n  {} in {}, for systemd {} and Linux {}\n",
         paint.bold(&plan.name),
@@ -162,7 +183,7 @@ fn directives(plan: &Plan, outcome: &Outcome, shown: &mut BTreeSet<&'static str>
             let _ = writeln!(text, "           {name}=");
         }
         for line in lines {
-            let _ = writeln!(text, "           {name}={line}");
+            let _ = writeln!(text, "           {name}={}", plain(&line));
         }
     }
     text
@@ -186,7 +207,7 @@ fn entry(outcome: &Outcome, paint: &Paint) -> String {
     };
     let mut text = format!("  {mark} {}: the service {}\n", paint.bold(outcome.guarantee), outcome.promise);
     for remark in remarks {
-        let _ = writeln!(text, "           {remark}");
+        let _ = writeln!(text, "           {}", plain(&remark));
     }
     text
 }
@@ -201,4 +222,17 @@ pub(crate) fn wrote<'a>(folder: &Path, files: impl Iterator<Item = &'a String>) 
         }
     }
     print(&text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_done_to_a_terminal() {
+        let hostile = "a\u{1b}[2Jb\u{202e}c\rd\u{7}\u{9b}31me";
+        assert_eq!(plain(hostile), "a\\u{1b}[2Jb\\u{202e}c\\rd\\u{7}\\u{9b}31me");
+        let harmless = "„Ünicode“ \"x\" 'y' \\x2d\n\tz ○●";
+        assert_eq!(plain(harmless), harmless);
+    }
 }

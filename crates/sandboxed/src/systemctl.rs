@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use sandboxed_core::emit::DROP_IN;
+use sandboxed_core::plan::Plan;
 
 /// Runs systemctl.
 ///
@@ -45,16 +47,28 @@ pub(crate) fn stop_verification(sandbox: &str) -> Result<()> {
     if is_active(&timer)? { run(&["stop", &timer]) } else { Ok(()) }
 }
 
-/// Drop-ins of a unit that systemd reads after ours (it sorts them by file name): they may undo what ours says.
+/// What may undo what a sandbox says: drop-ins of its units and sockets that systemd reads after ours (it sorts them by file
+/// name), and all of its slice, which is ours as a whole (`systemctl set-property` makes such). Each is said in words.
 ///
 /// # Errors
 /// If systemctl cannot be run.
-pub(crate) fn later_drop_ins(unit: &str) -> Result<Vec<String>> {
-    let paths = property(unit, "DropInPaths")?;
-    let name =
-        |path: &&str| path.rsplit('/').next().is_some_and(|name| name == sandboxed_core::emit::DROP_IN);
-    let later = paths.split_whitespace().skip_while(|path| !name(path)).skip(1);
-    Ok(later.filter(|path| !path.ends_with(REFUSED_DROP_IN)).map(ToOwned::to_owned).collect())
+pub(crate) fn undone(plan: &Plan) -> Result<Vec<String>> {
+    let mut said = Vec::new();
+    for unit in plan.units.iter().map(|unit| &unit.name).chain(&plan.sockets) {
+        let paths = property(unit.as_str(), "DropInPaths")?;
+        let ours = |path: &&str| path.rsplit('/').next().is_some_and(|name| name == DROP_IN);
+        let later = paths.split_whitespace().skip_while(|path| !ours(path)).skip(1);
+        said.extend(
+            later.filter(|path| !path.ends_with(REFUSED_DROP_IN)).map(|path| {
+                format!("{path} is read after the sandbox's own drop-in and may undo what it says")
+            }),
+        );
+    }
+    let slice = plan.slice.as_str();
+    let paths = property(slice, "DropInPaths")?;
+    let changes = |path| format!("{path} changes {slice}, which is the sandbox's own");
+    said.extend(paths.split_whitespace().map(changes));
+    Ok(said)
 }
 
 /// The drop-in that keeps a unit from starting once its sandbox is refused.

@@ -86,6 +86,16 @@ fn status_notices_drift(suite: Suite) -> Result<()> {
             format!("rm {drop_in}/zzzz.conf"),
         ),
         (
+            "other limits of the slice",
+            "systemctl set-property sandboxed-brief.slice MemoryMax=infinity".to_owned(),
+            "rm -r /etc/systemd/system.control; systemctl daemon-reload".to_owned(),
+        ),
+        (
+            "other ports",
+            "sandboxed filter bind sandboxed.slice/sandboxed-brief.slice tcp/1".to_owned(),
+            "systemctl reload sandboxed-brief-filter.service".to_owned(),
+        ),
+        (
             "a changed unit",
             "sed -i 's/^Type=exec/Type=notify/' /etc/systemd/system/brief.service".to_owned(),
             "sed -i 's/^Type=notify/Type=exec/' /etc/systemd/system/brief.service".to_owned(),

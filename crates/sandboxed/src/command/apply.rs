@@ -129,7 +129,7 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
     files.extend(replan(plan)?);
     let difference = Difference::of(&plan.name, &files);
     if options.dry_run {
-        show::print(&difference.text());
+        show::tell(&difference.text());
         return Ok(());
     }
     let was_refused = installed::refusal(&plan.name).exists();
@@ -155,10 +155,8 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         }
     }
     systemctl::run(&["daemon-reload"])?;
-    for unit in &plan.units {
-        for path in systemctl::later_drop_ins(unit.name.as_str())? {
-            eprintln!("warning: {path} is read after the sandbox's own drop-in and may undo what it says");
-        }
+    for undone in systemctl::undone(plan)? {
+        eprintln!("warning: {}", show::plain(&undone));
     }
     if plan.verify.is_none() {
         systemctl::stop_verification(&plan.name)?;

@@ -52,7 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             let state = if report.amiss.is_empty() { "as planned" } else { "not as planned" };
             let units = report.units.iter().map(|unit| format!("  {} is {}\n", unit.unit, unit.state));
             let amiss = report.amiss.iter().map(|what| format!("  ! {what}\n"));
-            show::print(&format!("{}: {state}\n{}", report.name, units.chain(amiss).collect::<String>()));
+            show::tell(&format!("{}: {state}\n{}", report.name, units.chain(amiss).collect::<String>()));
         }
     }
     Ok(if reports.iter().all(|report| report.amiss.is_empty()) {
@@ -69,9 +69,6 @@ fn report(name: &str) -> Result<Report> {
     let mut units = Vec::new();
     for unit in installed::units(name)? {
         let state = systemctl::property(&unit, "ActiveState")?;
-        for path in systemctl::later_drop_ins(&unit)? {
-            amiss.push(format!("{path} is read after the sandbox's own drop-in and may undo what it says"));
-        }
         units.push(UnitState { unit, state });
     }
     if let Ok(reason) = std::fs::read_to_string(installed::refusal(name)) {
@@ -99,6 +96,7 @@ fn report(name: &str) -> Result<Report> {
                     "{path} is not what the policy asks for now; `sandboxed apply --all` would change it"
                 ));
             }
+            amiss.extend(systemctl::undone(&plan)?);
             running(&plan, &units, &mut amiss)?;
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.json {
         show::print(&format!("{}\n", serde_json::to_string_pretty(&verification)?));
     } else {
-        show::print(&verify::table(&verification, options.all));
+        show::tell(&verify::table(&verification, options.all));
     }
     Ok(if verification.holds() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }
