@@ -1,9 +1,11 @@
 //! What `apply` installs on a running system, and where.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::fs::FlockOperation;
 use sandboxed_core::emit::Artifacts;
 use sandboxed_core::plan::Plan;
 
@@ -12,6 +14,9 @@ use crate::systemctl::REFUSED_DROP_IN;
 
 /// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
 const STATE: &str = "/etc/sandboxed";
+
+/// Where an administrator's units are, systemd.unit(5).
+const UNITS: &str = "/etc/systemd/system";
 
 /// The tables that all sandboxes share, and the units that own them; they go with the last of them.
 const SHARED: [&str; 10] = [
@@ -26,6 +31,20 @@ const SHARED: [&str; 10] = [
     "/etc/nftables/sandboxed+remove.v4",
     "/etc/nftables/sandboxed+remove.v6",
 ];
+
+/// Keeps others from installing and removing sandboxes until it is dropped: an upgrade plans them all anew at any time. What is
+/// locked, flock(2), is a folder that is always there, so that nothing is left behind.
+///
+/// # Errors
+/// If there is no such folder.
+pub(crate) fn lock() -> Result<File> {
+    let folder = File::open(UNITS).with_context(|| format!("cannot open {UNITS}"))?;
+    if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+        eprintln!("waiting for another sandboxed that installs or removes");
+        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+    }
+    Ok(folder)
+}
 
 /// The files of a sandbox by their absolute paths, with the policy it was planned from.
 pub(crate) fn files(plan: &Plan, artifacts: &Artifacts, policy: &str) -> Artifacts {
@@ -218,8 +237,8 @@ fn remove(path: &Path) -> Result<()> {
         Err(error) => return Err(error).with_context(|| format!("cannot take away {}", path.display())),
     }
     let ours = |folder: &&Path| {
-        let drop_ins = folder.extension().is_some_and(|extension| extension == "d")
-            && folder.starts_with("/etc/systemd/system");
+        let drop_ins =
+            folder.extension().is_some_and(|extension| extension == "d") && folder.starts_with(UNITS);
         drop_ins || folder.starts_with(STATE) || *folder == Path::new("/etc/nftables")
     };
     for folder in path.ancestors().skip(1).take_while(ours) {

@@ -11,6 +11,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("lifecycle::status_notices_drift", status_notices_drift),
     Case::new("lifecycle::a_failed_apply_is_finished_by_the_next", a_failed_apply_is_finished_by_the_next),
     Case::new("lifecycle::refusals_change_nothing", refusals_change_nothing),
+    Case::new("lifecycle::one_at_a_time", one_at_a_time),
 ];
 
 const UNIT: &[u8] = b"[Service]\nType=exec\nUser=games\nExecStart=/bin/sleep infinity\n";
@@ -203,4 +204,26 @@ fn traces(machine: &Machine) -> Result<String> {
          find /sys/fs/cgroup -name 'sandboxed*' | sort
          nft list ruleset",
     )
+}
+
+/// Whoever installs or removes waits for others who do, and then sees what they have left.
+fn one_at_a_time(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    for _ in 0..5 {
+        machine.script(
+            "for turn in 1 2 3; do
+                sandboxed apply --restart /root/brief.json & sandboxed apply --all --restart & wait
+                sandboxed apply --all --restart & sandboxed remove brief & wait
+                test -z \"$(find /etc -name '*sandboxed*' -not -path '*/tmpfiles.d/*' | head)\"
+            done",
+        )?;
+    }
+    machine.check([
+        "flock",
+        "/etc/systemd/system",
+        "sh",
+        "-c",
+        "timeout 1 sandboxed remove brief; test $? = 124",
+    ])?;
+    Ok(())
 }

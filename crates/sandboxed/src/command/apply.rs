@@ -40,6 +40,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let _alone = (!options.dry_run).then(installed::lock).transpose()?;
     if options.all { all(options) } else { named(options) }
 }
 

@@ -24,6 +24,7 @@ pub(crate) struct Options {
 const HOLDERS: [&str; 2] = ["sandboxed-filter.service", "sandboxed-network.service"];
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let _alone = installed::lock()?;
     for name in &options.names {
         let network = format!("sandboxed-{name}-network.service");
         // Its units say how it is taken away, and systemd would not know them any more.
