@@ -10,7 +10,7 @@ use sandboxed_systemd::value::{AbsPath, Argument, Directory, ExecLine, Prefixes,
 
 use super::{EmitError, iptables, nft, unit::header};
 use crate::areas::network::OtherPorts;
-use crate::plan::Plan;
+use crate::plan::{Binds, Plan};
 use crate::target::Target;
 
 /// The unit that owns the table.
@@ -54,25 +54,40 @@ pub(super) fn program(target: &Target, name: &'static str) -> Result<String, Emi
 }
 
 /// The commands that load files in this order. `options` are for the one that asks the owner of the table.
-fn load(target: &Target, options: &[&str], files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
+fn load(target: &Target, options: &[String], files: &[String]) -> Result<Vec<ExecLine>, EmitError> {
     let paths = files.iter().map(|file| format!("{}/{file}", target.rules.path()));
     if let Some(holder) = holder_program(target) {
-        let words = ["filter", "load"].into_iter().chain(options.iter().copied()).map(str::to_owned);
+        let words = ["filter", "load"].into_iter().map(str::to_owned).chain(options.iter().cloned());
         return Ok(vec![line(&holder, words.chain(paths))?]);
     }
     let nft = program(target, "nft")?;
     paths.map(|path| line(&nft, ["-f".to_owned(), path])).collect()
 }
 
-/// The command that holds the sockets of the slice to the service's ports. What it leaves with the slice's control group goes
-/// with that.
+/// The command that holds the sockets of the slice to the service's ports, where another program loads the rules. What it leaves
+/// with the slice's control group goes with that.
 pub(super) fn bind(plan: &Plan) -> Result<Option<ExecLine>, EmitError> {
-    let Some(binds) = plan.filter.as_ref().and_then(|filter| filter.binds.as_ref()) else { return Ok(None) };
-    let replace = (binds.other_udp_ports == OtherPorts::Replaced).then_some("--replace-udp");
-    let words = ["filter", "bind"].into_iter().chain(replace).map(str::to_owned);
-    let ports = binds.ports.iter().cloned();
-    let words = words.chain([name::cgroup_path(&plan.slice)]).chain(ports);
+    let Some(binds) = binds(plan) else { return Ok(None) };
+    let words = ["filter", "bind"].into_iter().chain(replaces_udp(binds)).map(str::to_owned);
+    let words = words.chain([name::cgroup_path(&plan.slice)]).chain(binds.ports.iter().cloned());
     line(&program(&plan.target, "sandboxed")?, words).map(Some)
+}
+
+/// The options that have the rules' loader do the same.
+fn binding(plan: &Plan) -> Vec<String> {
+    let Some(binds) = binds(plan) else { return Vec::new() };
+    let ports = binds.ports.iter().map(|port| format!("--port={port}"));
+    let group = format!("--bind={}", name::cgroup_path(&plan.slice));
+    let replaces = replaces_udp(binds).map(str::to_owned);
+    std::iter::once(group).chain(ports).chain(replaces).collect()
+}
+
+fn binds(plan: &Plan) -> Option<&Binds> {
+    plan.filter.as_ref()?.binds.as_ref()
+}
+
+fn replaces_udp(binds: &Binds) -> Option<&'static str> {
+    (binds.other_udp_ports == OtherPorts::Replaced).then_some("--replace-udp")
 }
 
 /// The rules of a sandbox for iptables, where the target has nothing better.
@@ -105,8 +120,8 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
     let files = ["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)];
-    let mut start: Vec<ExecLine> = bind(plan)?.into_iter().collect();
-    start.extend(load(&plan.target, &["--keep"], &files)?);
+    let options = [vec!["--keep".to_owned()], binding(plan)].concat();
+    let start = load(&plan.target, &options, &files)?;
     text.set(Section::Service, "ExecStart", Value::Exec(start.clone()))?;
     // A reload brings changed rules into the table without a moment in which there are none.
     text.set(Section::Service, "ExecReload", Value::Exec(start))?;

@@ -46,16 +46,6 @@ impl Rules {
             rules.feed(command, &add)?;
             rules.undo.push((command.clone(), undo));
         }
-        // What holds sockets to their ports goes with the group.
-        for mut command in unit.commands(Section::Service, "ExecStart")? {
-            if matches!(command.arguments.as_slice(), [first, second, ..] if first == "filter" && second == "bind")
-            {
-                for argument in command.arguments.iter_mut().filter(|argument| *argument == group) {
-                    own.clone_into(argument);
-                }
-                succeed(Command::new(&command.program).args(&command.arguments))?;
-            }
-        }
         ensure!(!rules.undo.is_empty(), "{helper} loads no rules that lead to the service's");
         Ok(rules)
     }

@@ -54,6 +54,16 @@ enum Action {
         /// Leave the socket that owns the table with the service manager, until the unit that this is called from ends.
         #[arg(long)]
         keep: bool,
+        /// Before, hold the sockets of this control group to the ports that are named, as `bind` does: for a unit every further
+        /// command is a further process to start.
+        #[arg(long, value_name = "GROUP")]
+        bind: Option<PathBuf>,
+        /// Such a port, as `tcp/8008` or `udp/53`.
+        #[arg(long = "port", value_name = "PORT", requires = "bind")]
+        ports: Vec<bind::Port>,
+        /// Have the kernel choose the port where another UDP port is asked for, instead of refusing it.
+        #[arg(long, requires = "bind")]
+        replace_udp: bool,
         /// Files in the language of nft.
         #[arg(required = true)]
         files: Vec<PathBuf>,
@@ -67,8 +77,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.action {
         Action::Hold { nft, table } => hold::run(nft, table, &options.socket),
         Action::Watch { save } => watch::run(save),
-        Action::Load { keep, files } => load::run(files, *keep, &options.socket),
-        Action::Bind(options) => bind::run(options),
+        Action::Load { keep, bind, ports, replace_udp, files } => {
+            if let Some(group) = bind {
+                bind::hold(group, &ports.iter().copied().collect(), *replace_udp)?;
+            }
+            load::run(files, *keep, &options.socket)
+        }
+        Action::Bind(options) => bind::run(options).map(|()| ExitCode::SUCCESS),
         Action::Release => manager::release().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -8,10 +8,10 @@
 mod kernel;
 mod program;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,7 @@ pub(super) struct Options {
 
 /// A port of a transport protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Port {
+pub(super) struct Port {
     protocol: Protocol,
     number: u16,
 }
@@ -64,9 +64,22 @@ impl FromStr for Port {
     }
 }
 
-pub(super) fn run(options: &Options) -> Result<ExitCode> {
-    let instructions = program::only(&options.ports.iter().copied().collect(), options.replace_udp);
-    let group = open(&options.group)?;
+pub(super) fn run(options: &Options) -> Result<()> {
+    hold(&options.group, &options.ports.iter().copied().collect(), options.replace_udp)
+}
+
+/// Holds the sockets of a group to what a plan says.
+///
+/// # Errors
+/// If the kernel does not let it be.
+pub(crate) fn hold_as_planned(group: &Path, binds: &Binds) -> Result<()> {
+    hold(group, &ports(binds)?, replaces_udp(binds))
+}
+
+/// Holds the sockets of a group to these ports, instead of those before.
+pub(super) fn hold(group: &Path, ports: &BTreeSet<Port>, replaces_udp: bool) -> Result<()> {
+    let instructions = program::only(ports, replaces_udp);
+    let group = open(group)?;
     for hook in Hook::ALL {
         let new = Program::load(hook, &instructions)
             .context("a policy that accepts `ports-not-taken` does without")?;
@@ -77,7 +90,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
             old.detach(group.as_fd(), hook)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+fn ports(binds: &Binds) -> Result<BTreeSet<Port>> {
+    binds.ports.iter().map(|port| port.parse()).collect()
+}
+
+fn replaces_udp(binds: &Binds) -> bool {
+    binds.other_udp_ports == OtherPorts::Replaced
 }
 
 /// Whether the sockets of this group are held to these ports: our programs are there, and are what they would be now.
@@ -85,8 +106,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
 /// # Errors
 /// If the kernel does not say, as to those who are not root.
 pub(crate) fn is_in_force(group: &Path, binds: &Binds) -> Result<bool> {
-    let ports = binds.ports.iter().map(|port| port.parse()).collect::<Result<_>>()?;
-    let instructions = program::only(&ports, binds.other_udp_ports == OtherPorts::Replaced);
+    let instructions = program::only(&ports(binds)?, replaces_udp(binds));
     let group = open(group)?;
     let mut all = true;
     for hook in Hook::ALL {
