@@ -363,7 +363,7 @@ fn joined(suite: Suite) -> Result<()> {
     let reached = attempts(
         &machine,
         "198.51.100.2 8008",
-        "tcp 203.0.113.7 5555,tcp 127.0.0.1 5555,abstract victim-5556",
+        "tcp 203.0.113.7 5555,tcp 127.0.0.1 5555,abstract victim-5556,claim tcp 0.0.0.0 6000",
     )?;
     let open = world::open(&reached);
     ensure!(open == ["tcp 203.0.113.7 5555"], "{reached:#?}");

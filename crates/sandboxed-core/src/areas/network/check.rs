@@ -45,7 +45,8 @@ impl Network {
                 "what is reached in a namespace that something else has made is up to that",
                 "use the mode `filtered` or `private`, or leave this out",
                 "another's network because of this",
-                vec![listen, allow],
+                // The ports that it binds are the service's business there too; who reaches them is named as a weakness.
+                vec![allow],
             ),
             Mode::Filtered | Mode::Private => ("", "", "", Vec::new()),
         };
