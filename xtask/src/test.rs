@@ -188,6 +188,6 @@ fn report(count: &Count) -> ExitCode {
     for name in &count.failed {
         println!("failed {name}");
     }
-    println!("{} passed, {} failed, {} skipped", count.passed, count.failed.len(), count.skipped.len());
+    println!("{} passed, {} failed, {} skipped", count.passed.len(), count.failed.len(), count.skipped.len());
     if count.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use sandboxed_probe::report::Report;
@@ -96,7 +96,8 @@ fn namespaces_close_what_they_are_about() {
         .status()
         .is_ok_and(|status| status.success())
     {
-        eprintln!("skipped: this user may not create namespaces");
+        // Past the harness, which shows nothing of tests that pass.
+        let _ = writeln!(std::io::stderr(), "skipped the probe in namespaces: this user may not create them");
         return;
     }
     let report = probe(&namespaces);
