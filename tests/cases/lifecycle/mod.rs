@@ -213,7 +213,7 @@ fn one_at_a_time(suite: Suite) -> Result<()> {
         "for turn in 1 2 3; do
                 sandboxed apply --restart /root/brief.json & sandboxed apply --all --restart & wait
                 sandboxed apply --all --restart & sandboxed remove brief & wait
-                test -z \"$(find /etc -name '*sandboxed*' -not -path '*/tmpfiles.d/*' | head)\"
+                test -z \"$(find /etc -name '*sandboxed*' -not -path '*/tmpfiles.d/*' | head)\" || exit 1
             done",
     )?;
     machine.check([
