@@ -116,12 +116,22 @@ pub struct Filter {
     pub service: FilteredService,
     /// The same for a target that has iptables only.
     pub iptables: Option<sandboxed_netfilter::iptables::Service>,
-    /// The ports that sockets made in the slice can be bound to, where they are held to any.
-    pub binds: Option<Binds>,
+    /// What sockets made in the slice may do, where they are held to anything.
+    pub sockets: Option<Sockets>,
     /// Whether the table needs its input hook.
     pub inbound: bool,
     /// Whether a rule switches connection tracking on.
     pub conntrack: bool,
+}
+
+/// What sockets made in the slice may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sockets {
+    /// The ports that they can be bound to, where not to any.
+    pub binds: Option<Binds>,
+    /// How many there may be. Twice as many TCP connections may begin in a minute.
+    pub open_sockets: Option<u32>,
 }
 
 /// The ports that sockets made in the slice can be bound to.
@@ -132,6 +142,13 @@ pub struct Binds {
     pub ports: BTreeSet<String>,
     /// What becomes of sockets that are bound to other UDP ports.
     pub other_udp_ports: OtherPorts,
+}
+
+impl Binds {
+    /// Whether a UDP port is among them.
+    pub(crate) fn offer_udp(&self) -> bool {
+        self.ports.iter().any(|port| port.starts_with("udp/"))
+    }
 }
 
 /// A network namespace that the units join.

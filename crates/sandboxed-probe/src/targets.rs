@@ -147,6 +147,8 @@ pub struct Victim {
     pub shared_tcp_port: u16,
     /// The same for UDP.
     pub shared_udp_port: u16,
+    /// A UDP port on 127.0.0.1, chosen by the kernel, with `SO_REUSEADDR`.
+    pub reused_udp_port: u16,
     /// Serial of a key in its user's keyring; 0 where the kernel has none.
     pub key: i32,
     /// Description under which that key is found.
@@ -199,6 +201,8 @@ pub struct Limits {
     pub tasks: Option<u64>,
     /// `LimitNOFILE=`
     pub descriptors: Option<u64>,
+    /// The sockets that the service may have open.
+    pub sockets: Option<u64>,
     /// Bytes the service may store.
     pub disk: Option<u64>,
 }

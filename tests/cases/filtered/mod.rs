@@ -16,6 +16,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("filtered::is_reached_by_whom_it_says", is_reached_by_whom_it_says),
     Case::new("filtered::by_iptables", by_iptables),
     Case::new("filtered::takes_its_ports_alone", takes_its_ports_alone),
+    Case::new("filtered::leaves_ports_to_others", leaves_ports_to_others),
     Case::new("filtered::two_sandboxes_meet_if_both_say_so", two_sandboxes_meet_if_both_say_so),
 ];
 
@@ -79,12 +80,14 @@ fn expect(machine: &Machine, what: &str, words: &str, succeed: bool) -> Result<(
 /// Ports that others have or could have: one that a process of the same user shares with whoever asks, and free ones.
 const OTHERS: &str = "claim udp 127.0.0.1 4444,claim tcp 127.0.0.1 4444,claim udp 0.0.0.0 5353,claim udp :: 5353,\
     claim udp ::ffff:127.0.0.1 5353,claim tcp 127.0.0.1 8080,claim tcp :: 8080,claim tcp ::ffff:127.0.0.1 8080,\
-    claim udp 127.0.0.1 65535,claim udp 198.51.100.1 40000,claim udp 0.0.0.0 8008";
+    claim udp 127.0.0.1 65535,claim udp 198.51.100.1 40000,claim udp 0.0.0.0 8008,chosen bind 127.0.0.1 44444,\
+    chosen connect 127.0.0.1 44444,chosen send 127.0.0.1 44444,chosen bind ::ffff:127.0.0.1 44444,chosen bind 0.0.0.0 44445,\
+    chosen connect 198.51.100.1 44445,chosen send :: 44445";
 /// Ports that it offers, those that the kernel chooses, and what leaves without any.
 const OWN: &str = "claim udp 0.0.0.0 3478,claim udp :: 3478,claim tcp 127.0.0.1 9448,claim udp 0.0.0.0 0,claim udp :: 0,\
     claim tcp 127.0.0.1 0,udp 198.51.100.2 5555,tcp 198.51.100.2 5555";
 
-/// Whoever of the service's user lets others share a port.
+/// Whoever of the service's user lets others share a port, and who of another user does.
 const SHARES: &str = "systemd-run --quiet --unit=shares --property=User=games --property=Type=notify --property=NotifyAccess=all python3 -c '
 import os, socket, threading
 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
@@ -92,9 +95,19 @@ for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
     shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     shared.bind((\"127.0.0.1\", 4444))
     os.dup(shared.fileno())
+reused = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+reused.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+reused.bind((\"127.0.0.1\", 44444))
 notify = os.environ[\"NOTIFY_SOCKET\"]
 socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b\"READY=1\", \"\\0\" + notify[1:] if notify[0] == \"@\" else notify)
-threading.Event().wait()'";
+threading.Event().wait()'
+systemd-run --quiet --unit=reuses --property=User=nobody python3 -c '
+import socket, threading
+reused = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+reused.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+reused.bind((\"::\", 44445))
+threading.Event().wait()'
+while ! ss -Huln sport = 44445 | grep -q .; do sleep 0.1; done";
 
 /// Also after systemd has begun anew, and its slice has; ports follow the policy; and it is noticed where it is no longer so.
 fn takes_its_ports_alone(suite: Suite) -> Result<()> {
@@ -123,11 +136,12 @@ fn takes_its_ports_alone(suite: Suite) -> Result<()> {
     holds("after its helper began anew")?;
 
     let group = "sandboxed.slice/sandboxed-served.slice";
-    machine.check(["sandboxed", "filter", "bind", group, "tcp/8008", "udp/5353"])?;
+    let other = ["--hold-ports", "--port=tcp/8008", "--port=udp/5353", "--open-sockets=8192"];
+    machine.check(["sandboxed", "filter", "sockets", group].into_iter().chain(other))?;
     expect(&machine, "other ports were given to it", "claim udp 0.0.0.0 5353", true)?;
     let status = machine.run(["sandboxed", "status", "served"])?;
     ensure!(
-        !status.success() && status.stdout.contains("is not held to its ports"),
+        !status.success() && status.stdout.contains("sockets are not held to what the plan says"),
         "status does not notice that: {status:?}"
     );
 
@@ -148,9 +162,66 @@ fn takes_its_ports_alone(suite: Suite) -> Result<()> {
             "{error}"
         );
     }
+    // Sockets of its own share a port that it offers, and only these do.
+    expect(&machine, "its own beside", "chosen bind 127.0.0.1 44444,chosen send :: 44445", false)?;
     machine.check(["sandboxed", "remove", "served"])?;
     until("the service answers", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
     expect(&machine, "without a sandbox again", OTHERS, true)
+}
+
+/// Whether a program of the machine's still gets ports from the kernel: for datagrams, for some that listen, for connections. It
+/// takes more than those that asked the service to use them up.
+fn gets_ports(machine: &Machine, kind: &str) -> Result<bool> {
+    let program = format!(
+        "import errno, socket, sys
+kept = []
+try:
+    for _ in range(5):
+        kept.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM if '{kind}' == 'udp' else socket.SOCK_STREAM))
+        kept[-1].connect(('198.51.100.2', 5555)) if '{kind}' == 'connection' else kept[-1].bind(('0.0.0.0', 0))
+except OSError as error:
+    assert error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL), error
+    sys.exit(7)"
+    );
+    let run = machine.run(["python3", "-c", &program])?;
+    ensure!(run.success() || run.status == Some(7), "{run:?}");
+    Ok(run.success())
+}
+
+/// The machine has few ports to give out, so that it does not take thousands to use them up. What ended connections hold stays
+/// for a minute, so each attempt has its own.
+fn leaves_ports_to_others(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let kinds = [("udp", "udp"), ("tcp", "tcp"), ("ended", "tcp"), ("ended", "connection")];
+    let mut first = 40_000;
+    let mut exhaust = |kind: &str, used_up: &str| -> Result<(Option<String>, bool)> {
+        let mut others = || {
+            first += 400;
+            machine.script(&format!("sysctl -qw net.ipv4.ip_local_port_range='{first} {}'", first + 399))
+        };
+        others()?;
+        ensure!(gets_ports(&machine, used_up)?, "{used_up}: there is none before");
+        let tried = attempts(&machine, SERVED, &format!("exhaust {kind} 198.51.100.2 5555"))?;
+        let left = gets_ports(&machine, used_up)?;
+        others()?;
+        expect(&machine, "it closes them", "release", true)?;
+        Ok((tried.into_iter().find_map(|(_, error)| error), left))
+    };
+    for (kind, used_up) in kinds {
+        let (error, left) = exhaust(kind, used_up)?;
+        ensure!(error.is_none() && !left, "without a sandbox {kind} leaves ports for {used_up}: {error:?}");
+    }
+    policy(&machine, "served", r#""listen": [{ "port": 8008 }], "openSockets": 100"#)?;
+    for (kind, used_up) in kinds {
+        let (error, left) = exhaust(kind, used_up)?;
+        let error = error.unwrap_or_default();
+        ensure!(error.starts_with("PermissionError") && left, "{kind} leaves no port for {used_up}: {error}");
+    }
+    // Its own connections go on meanwhile, and those that it accepts do not count.
+    for _ in 0..150 {
+        ensure!(ask(&machine, "", SERVED, "")?.is_some(), "it does not answer any more");
+    }
+    expect(&machine, "when some time has passed", "tcp 198.51.100.2 5555", true)
 }
 
 fn sends_by_the_uplinks_alone(suite: Suite) -> Result<()> {

@@ -93,7 +93,7 @@ fn status_notices_drift(suite: Suite) -> Result<()> {
         ),
         (
             "other ports",
-            "sandboxed filter bind sandboxed.slice/sandboxed-brief.slice tcp/1".to_owned(),
+            "sandboxed filter sockets sandboxed.slice/sandboxed-brief.slice --hold-ports --port=tcp/1".to_owned(),
             "systemctl reload sandboxed-brief-filter.service".to_owned(),
         ),
         (

@@ -4,13 +4,16 @@ It answers each connection with one JSON object: the caller's address, and the a
 what stood in its way. The same program runs with and without a sandbox.
 """
 
+import errno
 import json
 import os
 import signal
 import socket
 import socketserver
+import struct
 import sys
 import threading
+import time
 
 
 def fetch(kind, host, port):
@@ -108,6 +111,60 @@ def claim(kind, host, port):
             raise ConnectionError(f"was given {given}")
 
 
+def chosen(how, host, port):
+    """Has the kernel choose this port, which it takes for free where both sockets let others use theirs."""
+    local_port_range = 51
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.setsockopt(socket.IPPROTO_IP, local_port_range, struct.pack("=HH", int(port), int(port)))
+        except PermissionError:
+            pass
+        if how == "bind":
+            server.bind((host, 0))
+        elif how == "connect":
+            server.connect((host, 9))
+        else:
+            server.sendto(b"", (host, 9))
+        given = server.getsockname()[1]
+        if given != int(port):
+            raise ConnectionError(f"was given {given}")
+
+
+def exhaust(kind, host, port):
+    """Takes ports until there are none left: `tcp` and `udp` by sockets, `ended` by connections that have ended."""
+    until = time.monotonic() + 20
+    refused = ConnectionError("there are still some")
+    while time.monotonic() < until:
+        try:
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+            client.bind(("0.0.0.0", 0))
+            if kind == "ended":
+                client.connect((host, int(port)))
+                # Who ends a connection first is left with the port.
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(100):
+                    pass
+                client.close()
+            else:
+                kept.append(client)
+        except PermissionError as error:
+            refused = error
+            time.sleep(0.1)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+                return
+            raise
+    raise refused
+
+
+def release():
+    """Closes what others of these have left open."""
+    while kept:
+        kept.pop().close()
+
+
 def persist(host, port):
     """Tries without an end, and says so now and then."""
     tries = 0
@@ -126,7 +183,8 @@ def persist(host, port):
             print("still trying", host, flush=True)
 
 
-ATTEMPTS = {word.__name__: word for word in (tcp, udp, bound, hold, burst, abstract, squat, take, claim, persist)}
+WORDS = (tcp, udp, bound, hold, burst, abstract, squat, take, claim, chosen, exhaust, release, persist)
+ATTEMPTS = {word.__name__: word for word in WORDS}
 kept = []
 
 

@@ -10,7 +10,7 @@ use sandboxed_systemd::value::{AbsPath, Argument, Directory, ExecLine, Prefixes,
 
 use super::{EmitError, iptables, nft, unit::header};
 use crate::areas::network::OtherPorts;
-use crate::plan::{Binds, Plan};
+use crate::plan::{Plan, Sockets};
 use crate::target::Target;
 
 /// The unit that owns the table.
@@ -64,30 +64,35 @@ fn load(target: &Target, options: &[String], files: &[String]) -> Result<Vec<Exe
     paths.map(|path| line(&nft, ["-f".to_owned(), path])).collect()
 }
 
-/// The command that holds the sockets of the slice to the service's ports, where another program loads the rules. What it leaves
+/// The command that holds the sockets of the slice to what the plan says, where another program loads the rules. What it leaves
 /// with the slice's control group goes with that.
-pub(super) fn bind(plan: &Plan) -> Result<Option<ExecLine>, EmitError> {
-    let Some(binds) = binds(plan) else { return Ok(None) };
-    let words = ["filter", "bind"].into_iter().chain(replaces_udp(binds)).map(str::to_owned);
-    let words = words.chain([name::cgroup_path(&plan.slice)]).chain(binds.ports.iter().cloned());
+pub(super) fn hold_sockets(plan: &Plan) -> Result<Option<ExecLine>, EmitError> {
+    let Some(sockets) = sockets(plan) else { return Ok(None) };
+    let words = ["filter", "sockets"].into_iter().map(str::to_owned).chain(socket_options(sockets));
+    let words = words.chain([name::cgroup_path(&plan.slice)]);
     line(&program(&plan.target, "sandboxed")?, words).map(Some)
 }
 
 /// The options that have the rules' loader do the same.
-fn binding(plan: &Plan) -> Vec<String> {
-    let Some(binds) = binds(plan) else { return Vec::new() };
-    let ports = binds.ports.iter().map(|port| format!("--port={port}"));
-    let group = format!("--bind={}", name::cgroup_path(&plan.slice));
-    let replaces = replaces_udp(binds).map(str::to_owned);
-    std::iter::once(group).chain(ports).chain(replaces).collect()
+fn holding_sockets(plan: &Plan) -> Vec<String> {
+    let Some(sockets) = sockets(plan) else { return Vec::new() };
+    let group = format!("--sockets-of={}", name::cgroup_path(&plan.slice));
+    std::iter::once(group).chain(socket_options(sockets)).collect()
 }
 
-fn binds(plan: &Plan) -> Option<&Binds> {
-    plan.filter.as_ref()?.binds.as_ref()
+fn sockets(plan: &Plan) -> Option<&Sockets> {
+    plan.filter.as_ref()?.sockets.as_ref()
 }
 
-fn replaces_udp(binds: &Binds) -> Option<&'static str> {
-    (binds.other_udp_ports == OtherPorts::Replaced).then_some("--replace-udp")
+fn socket_options(sockets: &Sockets) -> Vec<String> {
+    let mut options = Vec::new();
+    if let Some(binds) = &sockets.binds {
+        options.push("--hold-ports".to_owned());
+        options.extend(binds.ports.iter().map(|port| format!("--port={port}")));
+        options.extend((binds.other_udp_ports == OtherPorts::Replaced).then(|| "--replace-udp".to_owned()));
+    }
+    options.extend(sockets.open_sockets.map(|most| format!("--open-sockets={most}")));
+    options
 }
 
 /// The rules of a sandbox for iptables, where the target has nothing better.
@@ -120,7 +125,7 @@ pub(super) fn helper(plan: &Plan) -> Result<UnitText, EmitError> {
     text.set(Section::Service, "Type", Value::word("oneshot"))?;
     text.set(Section::Service, "RemainAfterExit", Value::Bool(true))?;
     let files = ["sandboxed.nft".to_owned(), nft::chains_file(plan), nft::elements_file(plan)];
-    let options = [vec!["--keep".to_owned()], binding(plan)].concat();
+    let options = [vec!["--keep".to_owned()], holding_sockets(plan)].concat();
     let start = load(&plan.target, &options, &files)?;
     text.set(Section::Service, "ExecStart", Value::Exec(start.clone()))?;
     // A reload brings changed rules into the table without a moment in which there are none.

@@ -95,7 +95,7 @@ pub(super) fn helper(plan: &Plan, text: &mut UnitText) -> Result<(), EmitError> 
         [load(&plan.target, &stem, "remove", true)?, load(&plan.target, &stem, "purge", true)?].concat();
     text.set(Section::Service, "ExecStartPre", Value::Exec(leave.clone()))?;
     for (directive, what) in [("ExecStart", "add"), ("ExecReload", "update")] {
-        let mut commands: Vec<ExecLine> = filter::bind(plan)?.into_iter().collect();
+        let mut commands: Vec<ExecLine> = filter::hold_sockets(plan)?.into_iter().collect();
         commands.extend(load(&plan.target, &stem, what, false)?);
         text.set(Section::Service, directive, Value::Exec(commands))?;
     }

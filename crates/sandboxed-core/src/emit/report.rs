@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::{Directives, Quoted};
-use crate::plan::{Binds, Namespace, Outcome, Plan};
+use crate::plan::{Namespace, Outcome, Plan, Sockets};
 use crate::target::{Netfilter, Target};
 
 /// The version of this format.
@@ -139,8 +139,8 @@ struct FilterReport<'a> {
     netfilter: Netfilter,
     /// Its chains: with nftables in the table `inet sandboxed`, with iptables in `filter` of both families.
     chains: Vec<&'a str>,
-    /// The ports that sockets made in the slice can be bound to.
-    binds: Option<&'a Binds>,
+    /// What sockets made in the slice may do.
+    sockets: Option<&'a Sockets>,
     /// Whether it switches connection tracking on for the machine.
     connection_tracking: bool,
 }
@@ -158,7 +158,7 @@ impl<'a> FilterReport<'a> {
             unit,
             netfilter,
             chains,
-            binds: filter.binds.as_ref(),
+            sockets: filter.sockets.as_ref(),
             connection_tracking: filter.conntrack,
         })
     }

@@ -25,7 +25,7 @@ pub(crate) fn handed(sandbox: &str, slice: &UnitName) -> Result<Filter, FilterEr
     Ok(Filter {
         service: Service::new(sandbox, cgroup, rules)?,
         iptables: None,
-        binds: None,
+        sockets: None,
         inbound: false,
         conntrack: false,
     })

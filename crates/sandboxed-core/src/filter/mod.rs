@@ -121,7 +121,7 @@ pub(crate) fn build(sandbox: &str, slice: &UnitName, asked: &Asked<'_>) -> Resul
     let conntrack = service
         .chains()
         .any(|chain| chain.rules.iter().flat_map(|rule| &rule.matches).any(Match::needs_conntrack));
-    Ok(Filter { service, iptables, binds: None, inbound, conntrack })
+    Ok(Filter { service, iptables, sockets: None, inbound, conntrack })
 }
 
 /// The local exceptions, by the addresses and ports of either side.

@@ -34,6 +34,7 @@ pub const SECTIONS: &[Section] = &[
     Section { group: Group::Filesystem, channels: devices::CHANNELS },
     Section { group: Group::Network, channels: network::LOCAL },
     Section { group: Group::Network, channels: network::OTHER },
+    Section { group: Group::Network, channels: network::PORTS },
     Section { group: Group::Processes, channels: processes::CHANNELS },
     Section { group: Group::Ipc, channels: ipc::OBJECTS },
     Section { group: Group::Ipc, channels: ipc::SOCKETS },

@@ -96,9 +96,10 @@ fn prepare(token: &str) -> io::Result<(Victim, impl Sized)> {
     let secret = token.as_bytes().to_vec();
     let (reader, mut writer) = io::pipe()?;
     writer.write_all(token.as_bytes())?;
-    let tcp = shared(libc::SOCK_STREAM)?;
+    let tcp = shared(libc::SOCK_STREAM, libc::SO_REUSEPORT)?;
     listen(&tcp)?;
-    let udp = shared(libc::SOCK_DGRAM)?;
+    let udp = shared(libc::SOCK_DGRAM, libc::SO_REUSEPORT)?;
+    let reused = shared(libc::SOCK_DGRAM, libc::SO_REUSEADDR)?;
     let key_description = format!("sandboxed-probe-{token}");
     let victim = Victim {
         pid: i32::try_from(std::process::id()).map_err(io::Error::other)?,
@@ -107,16 +108,17 @@ fn prepare(token: &str) -> io::Result<(Victim, impl Sized)> {
         descriptor: reader.as_raw_fd(),
         shared_tcp_port: port(&tcp)?,
         shared_udp_port: port(&udp)?,
+        reused_udp_port: port(&reused)?,
         key: key(token, &key_description).unwrap_or(0),
         key_description,
     };
-    Ok((victim, (secret, reader, writer, tcp, udp)))
+    Ok((victim, (secret, reader, writer, tcp, udp, reused)))
 }
 
-/// A socket on a free port of 127.0.0.1 that others of the same user may share.
-fn shared(kind: i32) -> io::Result<std::os::fd::OwnedFd> {
+/// A socket on a free port of 127.0.0.1 that others may share, by `SO_REUSEPORT` those of the same user alone.
+fn shared(kind: i32, by: i32) -> io::Result<std::os::fd::OwnedFd> {
     let socket = socket(libc::AF_INET, kind, 0)?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1)?;
+    set_option(&socket, libc::SOL_SOCKET, by, 1)?;
     bind(&socket, &internet(&SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0)))?;
     Ok(socket)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::cli::Surroundings;
 use crate::command::REFUSED;
-use crate::command::filter::bind;
+use crate::command::filter::sockets::Rules;
 use crate::input::{self, Source};
 use crate::installed::{self, Difference};
 use crate::{show, systemctl};
@@ -144,15 +144,15 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
                     .to_owned(),
             );
         }
-        if let Some(binds) = plan.filter.as_ref().and_then(|filter| filter.binds.as_ref()) {
+        if let Some(sockets) = plan.filter.as_ref().and_then(|filter| filter.sockets.as_ref()) {
             let group = sandboxed_systemd::name::cgroup_path(&plan.slice);
-            match bind::is_in_force(group.as_ref(), binds) {
+            match Rules::planned(sockets).and_then(|rules| rules.are_in_force(group.as_ref())) {
                 Ok(true) => {}
                 Ok(false) => amiss.push(
-                    "the service is not held to its ports: other programs are asked at bind(2)".to_owned(),
+                    "the service's sockets are not held to what the plan says: the kernel asks other programs".to_owned(),
                 ),
                 Err(error) => {
-                    amiss.push(format!("it cannot be told which ports the service can take: {error:#}"));
+                    amiss.push(format!("it cannot be told what the service's sockets may do: {error:#}"));
                 }
             }
         }

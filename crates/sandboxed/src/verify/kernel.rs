@@ -11,7 +11,7 @@ use serde::Serialize;
 use sandboxed_core::target::Netfilter;
 
 use super::plan::Planned;
-use crate::command::filter::bind;
+use crate::command::filter::sockets::Rules;
 use crate::systemctl;
 
 /// One thing that was looked at.
@@ -107,13 +107,15 @@ pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
             add("filter unit", if active { "active" } else { "not active" }.into(), active);
             let (found, leads) = element(planned);
             add("filter element", found, leads);
-            if let Some(binds) = &filter.binds {
-                let (found, held) = match bind::is_in_force(planned.control_group.as_ref(), binds) {
+            if let Some(sockets) = &filter.sockets {
+                let group = planned.control_group.as_ref();
+                let (found, held) = match Rules::planned(sockets).and_then(|rules| rules.are_in_force(group))
+                {
                     Ok(true) => ("as planned".into(), true),
                     Ok(false) => ("not those of the plan".into(), false),
                     Err(error) => (format!("{error:#}"), false),
                 };
-                add("ports that can be bound", found, held);
+                add("what sockets may do", found, held);
             }
         }
     }

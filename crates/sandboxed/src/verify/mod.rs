@@ -112,6 +112,8 @@ fn probe_as(
         .find_map(|name| planned.directive(name)?.parse().ok())
         .filter(|size: &u64| *size < u64::MAX - (1 << 20));
     limits.descriptors = limit(unit, "LimitNOFILE")?;
+    let sockets = planned.filter.as_ref().and_then(|filter| filter.sockets.as_ref());
+    limits.sockets = sockets.and_then(|sockets| sockets.open_sockets).map(u64::from);
     let text = serde_json::to_string(targets.targets())?;
     let sibling = sibling::Sibling::make(name, planned, unit, probe)?;
     let report = sibling.run(&text)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use sandboxed_core::plan::Binds;
+use sandboxed_core::plan::Sockets;
 use sandboxed_core::target::Netfilter;
 use serde::Deserialize;
 
@@ -48,7 +48,7 @@ pub(super) struct Filter {
     /// The helper unit that loads it.
     pub(super) unit: String,
     /// The ports that sockets made in the slice can be bound to.
-    pub(super) binds: Option<Binds>,
+    pub(super) sockets: Option<Sockets>,
 }
 
 /// What became of a guarantee.

@@ -12,7 +12,7 @@ use sandboxed_systemd::value::{Prefixes, Value};
 
 use super::plan::Planned;
 use super::rules::Rules;
-use crate::command::filter::bind;
+use crate::command::filter::sockets::Rules as SocketRules;
 use crate::{host, systemctl};
 
 /// Where units live that are gone at the next boot.
@@ -85,7 +85,9 @@ impl Sibling {
         if let Some(filter) = &planned.filter {
             let own = name::cgroup_path(&sibling.slice);
             // It goes with the group.
-            filter.binds.as_ref().map_or(Ok(()), |binds| bind::hold_as_planned(own.as_ref(), binds))?;
+            if let Some(sockets) = &filter.sockets {
+                SocketRules::planned(sockets)?.hold(own.as_ref())?;
+            }
             sibling.rules = Some(Rules::load(&sibling.folder, &filter.unit, &planned.control_group, &own)?);
         }
         Ok(sibling)

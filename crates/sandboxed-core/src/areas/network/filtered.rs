@@ -62,9 +62,9 @@ impl Network {
         let egress = guarantee(&EGRESS_LIMITED).by(rules()).except(self.egress_exceptions()).keep(planner);
         let otherwise =
             "callers of another TCP port are refused, but the service can keep a free port number occupied";
-        let (taken, binds) =
-            self.keep_ports(planner, rules, Some("a packet filter on the service's slice"), otherwise);
-        let bound = if binds.is_some() {
+        let (taken, sockets) =
+            self.keep_sockets(planner, rules, Some("a packet filter on the service's slice"), otherwise);
+        let bound = if sockets.as_ref().is_some_and(|sockets| sockets.binds.is_some()) {
             "the UDP ports that the kernel chooses for it"
         } else {
             "any UDP port that the service has bound and does not offer"
@@ -79,7 +79,7 @@ impl Network {
         };
         let limited =
             guarantee(&OFFER_LIMITED).by(rules().leaves_open(format!("{datagrams}{rare}"))).keep(planner);
-        if filtered || kept || taken || limited || egress && self.restricts_egress() {
+        if filtered || kept || taken || limited || sockets.is_some() || egress && self.restricts_egress() {
             let scope = filter::Scope { local: filtered, offer: taken || limited, egress, uplinks };
             let name_servers = self.resolver_servers(planner.target);
             let firewall = &planner.target.firewall;
@@ -99,7 +99,7 @@ impl Network {
                                 .to_owned(),
                         );
                     }
-                    planner.plan.filter = Some(Filter { binds, ..filter });
+                    planner.plan.filter = Some(Filter { sockets, ..filter });
                 }
                 Err(error) => {
                     let help = "name fewer ports and exceptions".to_owned();

@@ -49,14 +49,14 @@ impl Network {
             .keep(planner);
         // iptables does not know whose port a packet is for.
         let otherwise = "the service can take any free port of this machine";
-        let (_, binds) = self.keep_ports(planner, || Mechanism::named("nothing"), None, otherwise);
+        let (_, sockets) = self.keep_sockets(planner, || Mechanism::named("nothing"), None, otherwise);
         guarantee(&OFFER_LIMITED)
             .by(rules().leaves_open(
                 "iptables does not know which service a packet is for: whoever the machine's own firewall lets through reaches the \
                  ports",
             ))
             .keep(planner);
-        if !(local || kept && named || binds.is_some()) {
+        if !(local || kept && named || sockets.is_some()) {
             return;
         }
         let uplinks = if named && kept { Uplinks::Named } else { Uplinks::Everything };
@@ -71,7 +71,7 @@ impl Network {
             scope,
         };
         match filter::build(&planner.plan.name, &planner.plan.slice, &asked) {
-            Ok(filter) => planner.plan.filter = Some(Filter { binds, ..filter }),
+            Ok(filter) => planner.plan.filter = Some(Filter { sockets, ..filter }),
             Err(error) => {
                 let kind = conflict(
                     &error.to_string(),

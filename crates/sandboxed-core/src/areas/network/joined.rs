@@ -5,7 +5,7 @@ use sandboxed_systemd::value::Value;
 
 use super::{
     ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, Network,
-    OFFER_LIMITED, PORTS_NOT_TAKEN,
+    OFFER_LIMITED, PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN,
 };
 use crate::plan::Namespace;
 use crate::planner::{Mechanism, Planner, guarantee, path};
@@ -27,6 +27,7 @@ impl Network {
         for (promised, what) in [
             (&HOST_NETWORKS_CLOSED, "which of this machine's own networks are reached"),
             (&EGRESS_LIMITED, "which other machines are reached"),
+            (&PORTS_NOT_EXHAUSTED, "whose ports are used up"),
             (&OFFER_LIMITED, "who reaches the service's ports"),
             (
                 &ABSTRACT_SOCKETS_CLOSED,

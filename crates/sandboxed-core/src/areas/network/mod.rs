@@ -15,6 +15,7 @@ mod none;
 mod offer;
 mod private;
 mod resolver;
+mod sockets;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,12 @@ pub struct Network {
     /// What becomes of a socket that the service binds to a UDP port which it does not offer, in the mode `filtered`.
     #[schemars(title = "Other UDP ports", extend("x-guarantee" = "ports-not-taken"))]
     pub other_udp_ports: OtherPorts,
+    /// How many internet sockets the service may have open at a time, in the mode `filtered`; in a minute it may begin twice as
+    /// many TCP connections. Each takes one of the ports that the kernel gives out (`net.ipv4.ip_local_port_range`), a connection
+    /// for a minute beyond its end. Connections that it accepts do not count.
+    #[schemars(title = "Open sockets", range(min = 16, max = 1_000_000), extend("x-guarantee" = "ports-not-exhausted"))]
+    #[serde(deserialize_with = "sockets::open_sockets")]
+    pub open_sockets: u32,
     /// Ports of this machine that the service may reach all the same, such as a database on the loopback address.
     #[schemars(title = "Local exceptions", extend("x-guarantee" = "local-ports-closed"))]
     pub allow: Vec<Endpoint>,
@@ -124,6 +131,8 @@ impl Default for Network {
             mode: Mode::Filtered,
             listen: Vec::new(),
             other_udp_ports: OtherPorts::Refused,
+            // With as many, and what ended connections still hold, an eighth of the usual range is left.
+            open_sockets: 8192,
             allow: Vec::new(),
             host_addresses: HostAddresses::Closed,
             uplinks: Vec::new(),
@@ -152,6 +161,8 @@ guarantees! { Network;
         "cannot reach another machine that the policy does not let it reach";
     PORTS_NOT_TAKEN = "ports-not-taken", "/network/listen",
         "cannot take a port that the policy does not offer";
+    PORTS_NOT_EXHAUSTED = "ports-not-exhausted", "/network/openSockets",
+        "cannot use up the ports that the machine's other connections need";
     OFFER_LIMITED = "offer-limited", "/network/listen",
         "cannot be reached on a port by those whom the policy does not name";
     ADDRESS_FAMILIES_LIMITED = "address-families-limited", "/network/addressFamilies",

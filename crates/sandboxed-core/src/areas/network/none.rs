@@ -4,7 +4,7 @@ use sandboxed_systemd::value::Value;
 
 use super::{
     ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, Network,
-    OFFER_LIMITED, PORTS_NOT_TAKEN,
+    OFFER_LIMITED, PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN,
 };
 use crate::planner::{Mechanism, Planner, guarantee};
 
@@ -20,6 +20,7 @@ impl Network {
             &HOST_NETWORKS_CLOSED,
             &EGRESS_LIMITED,
             &PORTS_NOT_TAKEN,
+            &PORTS_NOT_EXHAUSTED,
             &OFFER_LIMITED,
             &ABSTRACT_SOCKETS_CLOSED,
         ] {

@@ -1,17 +1,13 @@
 //! The ports that the service offers, and to whom.
 
-use std::collections::BTreeSet;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::{conflict, not_an_address};
-use super::{InternetProtocol, Mode, Network, PORTS_NOT_TAKEN};
-use crate::plan::Binds;
-use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use super::{Mode, Network};
+use crate::planner::{Finding, Planner};
 use crate::policy::object;
 use crate::scalar::{InterfaceName, Prefix};
-use crate::target::Kernel;
 
 /// A port that the service offers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -102,83 +98,6 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
 }
 
 impl Network {
-    /// Plans that the service takes offered ports alone, beside what refuses the callers of others (`filter`, in words). Says whether it is held to
-    /// them at least in part, and to which ones the slice's sockets are.
-    pub(super) fn keep_ports(
-        &self,
-        planner: &mut Planner<'_>,
-        beside: impl Fn() -> Mechanism,
-        filter: Option<&str>,
-        otherwise: &str,
-    ) -> (bool, Option<Binds>) {
-        let binds = self.binds(planner);
-        let choice =
-            guarantee(&PORTS_NOT_TAKEN).except(self.listen.iter().map(|listen| listen.port.to_string()));
-        let choice = match &binds {
-            Ok(_) => choice
-                .by(beside()
-                    .summary(match filter {
-                        Some(filter) => format!("{filter}, and a BPF program at bind(2) there"),
-                        None => "a BPF program at bind(2) on the service's slice".to_owned(),
-                    })
-                    .leaves_open("the kernel may give it any free port of its own choice"))
-                .with(self.landlock(Mechanism::named("a Landlock domain, by sandboxed-launch"))),
-            Err(reason) => choice
-                .by(self.landlocked(beside(), filter, Some(reason)))
-                .or(beside().leaves_open(format!("{otherwise}: {reason}"))),
-        };
-        let kept = choice.keep(planner);
-        (kept, binds.ok().filter(|_| kept))
-    }
-
-    /// The ports that sockets made in the slice can be bound to, or why they are not held to any.
-    fn binds(&self, planner: &Planner<'_>) -> Result<Binds, String> {
-        if planner.target.program("sandboxed").is_none() {
-            return Err(
-                "the target does not say where `sandboxed` is, which would hold it to its ports".to_owned()
-            );
-        }
-        let mut ports: BTreeSet<String> =
-            self.listen.iter().map(|listen| listen.protocol.with(listen.port)).collect();
-        for name in &planner.policy.sockets {
-            let socket = planner.sockets.iter().find(|socket| socket.name.as_str() == name.as_str());
-            let socket = socket.ok_or_else(|| {
-                format!("{} was not read, whose ports are bound in the slice", name.as_str())
-            })?;
-            ports.extend(socket.ports());
-        }
-        Ok(Binds { ports, other_udp_ports: self.other_udp_ports })
-    }
-
-    /// A mechanism that has Landlock let the service bind offered TCP ports alone. The port 0 is let through: by it the kernel
-    /// chooses one, as listen(2) and connect(2) have it do without asking Landlock.
-    fn landlock(&self, mechanism: Mechanism) -> Mechanism {
-        let tcp = self.listen.iter().filter(|listen| listen.protocol == Protocol::Tcp);
-        let ports: BTreeSet<u16> = tcp.map(|listen| listen.port).chain(std::iter::once(0)).collect();
-        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-        mechanism.and_landlock(vec![format!("--tcp-bind-only={}", ports.join(","))], Kernel::new(6, 7))
-    }
-
-    /// The same where nothing else holds the service to its ports, and what that leaves open.
-    pub(super) fn landlocked(
-        &self,
-        mechanism: Mechanism,
-        filter: Option<&str>,
-        reason: Option<&str>,
-    ) -> Mechanism {
-        let mut left = vec!["the kernel may give it any free TCP port of its own choice"];
-        if self.protocols.contains(&InternetProtocol::Udp) {
-            left.push("Landlock does not know UDP, so that a free UDP port number can be kept occupied");
-        }
-        if self.protocols.contains(&InternetProtocol::Mptcp) {
-            left.push("Landlock does not know MPTCP, by which TCP ports are taken");
-        }
-        let filter = filter.map(|filter| format!("{filter}, and ")).unwrap_or_default();
-        let mechanism = mechanism.summary(format!("{filter}a Landlock domain, by sandboxed-launch"));
-        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        self.landlock(mechanism).leaves_open(format!("{}{reason}", left.join("; ")))
-    }
-
     pub(super) fn offer_contradictions(&self, planner: &mut Planner<'_>) {
         for (index, listen) in self.listen.iter().enumerate() {
             let at = format!("/network/listen/{index}");

@@ -9,7 +9,7 @@ use sandboxed_systemd::value::{AbsPath, Value};
 use super::check::conflict;
 use super::{
     ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, LocalEndpoint,
-    Network, OFFER_LIMITED, PORTS_NOT_TAKEN, Peers, Protocol,
+    Network, OFFER_LIMITED, PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN, Peers, Protocol,
 };
 use crate::diagnostic::Kind;
 use crate::filter::{self, Asked, Scope, Uplinks};
@@ -59,6 +59,9 @@ impl Network {
         kept |= guarantee(&PORTS_NOT_TAKEN)
             .by(own("a network of its own, whose ports are not this machine's"))
             .except(offered())
+            .keep(planner);
+        kept |= guarantee(&PORTS_NOT_EXHAUSTED)
+            .by(own("a network of its own, whose ports are not this machine's"))
             .keep(planner);
         kept |= guarantee(&OFFER_LIMITED)
             .by(own("a network of its own, into which only offered ports lead"))

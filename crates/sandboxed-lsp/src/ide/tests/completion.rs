@@ -76,12 +76,12 @@ fn completes_options() {
             Option mode ("filtered" | "private" | "joined" | "none" · relaxes local-ports-closed) -> "mode = \"$0\";"
             Option listen (list of offered port · relaxes ports-not-taken) -> "listen = [ $0 ];"
             Option otherUdpPorts ("refused" | "replaced" · relaxes ports-not-taken) -> "otherUdpPorts = \"$0\";"
+            Option openSockets (integer from 16 to 1000000 · relaxes ports-not-exhausted) -> "openSockets = ${0:8192};"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "allow = [ $0 ];"
             Option hostAddresses ("closed" | "as-remote" · relaxes local-ports-closed) -> "hostAddresses = \"$0\";"
             Option uplinks (list of network interface · relaxes host-networks-closed) -> "uplinks = [ $0 ];"
             Option interfaces (list of network interface · relaxes host-networks-closed) -> "interfaces = [ $0 ];"
             Option egress ("any" | "internet" | "none" · relaxes egress-limited) -> "egress = \"$0\";"
-            Option egressRules (list of egress rule · relaxes egress-limited) -> "egressRules = [ $0 ];"
         "#]],
     );
     complete(
@@ -91,13 +91,13 @@ fn completes_options() {
         &expect![[r#"
             Option listen (list of offered port · relaxes ports-not-taken) -> "listen"
             Option otherUdpPorts ("refused" | "replaced" · relaxes ports-not-taken) -> "otherUdpPorts"
+            Option openSockets (integer from 16 to 1000000 · relaxes ports-not-exhausted) -> "openSockets"
             Option allow (list of local endpoint · relaxes local-ports-closed) -> "allow"
             Option hostAddresses ("closed" | "as-remote" · relaxes local-ports-closed) -> "hostAddresses"
             Option uplinks (list of network interface · relaxes host-networks-closed) -> "uplinks"
             Option interfaces (list of network interface · relaxes host-networks-closed) -> "interfaces"
             Option egress ("any" | "internet" | "none" · relaxes egress-limited) -> "egress"
             Option egressRules (list of egress rule · relaxes egress-limited) -> "egressRules"
-            Option dns ("any" | "resolver" · relaxes egress-limited) -> "dns"
         "#]],
     );
     complete(

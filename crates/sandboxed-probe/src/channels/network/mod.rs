@@ -7,9 +7,11 @@ use crate::targets::{Listener, Protocol, Targets};
 
 mod local;
 mod other;
+mod ports;
 
 pub(super) use local::LOCAL;
 pub(super) use other::OTHER;
+pub(super) use ports::PORTS;
 
 /// The listener with this protocol at this address.
 fn listener(targets: &Targets, protocol: Protocol, address: IpAddr) -> Result<&Listener, Shut> {

@@ -1,14 +1,11 @@
-//! Abstract sockets, taking ports, packets below TCP and UDP, and the network's configuration.
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+//! Abstract sockets, packets below TCP and UDP, and the network's configuration.
 
 use super::super::{peek, with_token};
-use super::{LOOPBACK_V4, LOOPBACK_V6};
+use super::LOOPBACK_V4;
 use crate::channel::{Attempt, Channel, Shut, Step};
 use crate::guarantee::Guarantee;
 use crate::sys::network::{
-    bind, connect, family, host_addresses, internet, listen, netlink, port, receive, set_option, socket, unix,
+    bind, connect, family, host_addresses, netlink, receive, set_option, socket, unix,
 };
 use crate::sys::{self, call};
 use crate::targets::{Protocol, SocketKind, Targets};
@@ -42,55 +39,6 @@ pub(crate) const OTHER: &[Channel] = &[
         guarantee: Guarantee::AbstractSocketsClosed,
         source: "unix(7)",
         attempt: abstract_squat,
-    },
-    Channel {
-        id: "port-squat-tcp-v4",
-        title: "listen on a free TCP port of the host that it was not given",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "bind(2)",
-        attempt: |targets| squat(targets, libc::SOCK_STREAM, LOOPBACK_V4),
-    },
-    Channel {
-        id: "port-squat-tcp-v6",
-        title: "listen on a free TCP port of the host over IPv6",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "bind(2)",
-        attempt: |targets| squat(targets, libc::SOCK_STREAM, LOOPBACK_V6),
-    },
-    Channel {
-        id: "port-squat-tcp-any",
-        title: "listen on a free TCP port on all addresses of the host",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "bind(2)",
-        attempt: |targets| squat(targets, libc::SOCK_STREAM, Ipv6Addr::UNSPECIFIED.into()),
-    },
-    Channel {
-        id: "port-squat-udp-v4",
-        title: "take a free UDP port of the host that it was not given",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "bind(2)",
-        attempt: |targets| squat(targets, libc::SOCK_DGRAM, Ipv4Addr::UNSPECIFIED.into()),
-    },
-    Channel {
-        id: "port-squat-udp-v6",
-        title: "take a free UDP port of the host over IPv6",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "bind(2)",
-        attempt: |targets| squat(targets, libc::SOCK_DGRAM, LOOPBACK_V6),
-    },
-    Channel {
-        id: "port-steal-tcp",
-        title: "share the TCP port of another service and get half of its connections",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "socket(7)",
-        attempt: |targets| steal(targets, libc::SOCK_STREAM, targets.victim()?.shared_tcp_port),
-    },
-    Channel {
-        id: "port-steal-udp",
-        title: "share the UDP port of another service and get half of its datagrams",
-        guarantee: Guarantee::PortsNotTaken,
-        source: "socket(7)",
-        attempt: |targets| steal(targets, libc::SOCK_DGRAM, targets.victim()?.shared_udp_port),
     },
     Channel {
         id: "raw-v4",
@@ -293,45 +241,6 @@ fn abstract_squat(targets: &Targets) -> Attempt {
     }
 }
 
-/// Takes a port that is free on the host. In a network namespace of the service's own that is nobody's loss.
-fn squat(targets: &Targets, kind: i32, address: IpAddr) -> Attempt {
-    let mut refusal = Shut::missing("no free port was planned");
-    for port in &targets.free_ports {
-        let address = SocketAddr::new(address, *port);
-        let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-        let socket = socket(family, kind, 0).step("socket")?;
-        match bind(&socket, &internet(&address)) {
-            Ok(()) => {
-                if kind == libc::SOCK_STREAM {
-                    listen(&socket).step("listen")?;
-                }
-                given(&socket, *port)?;
-                return shared(targets, &format!("took {address}"));
-            }
-            Err(error) => refusal = error.into(),
-        }
-    }
-    Err(refusal)
-}
-
-fn steal(targets: &Targets, kind: i32, port: u16) -> Attempt {
-    let socket = socket(libc::AF_INET, kind, 0).step("socket")?;
-    set_option(&socket, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1).step("share the port")?;
-    // Not listening: bound is proof enough, and the victim keeps all of its connections.
-    bind(&socket, &internet(&SocketAddr::new(LOOPBACK_V4, port))).step("bind")?;
-    given(&socket, port)?;
-    shared(targets, &format!("shares 127.0.0.1:{port}"))
-}
-
-/// Whether a socket is bound to the port that was asked for: a filter at bind(2) may have another one be chosen.
-fn given(socket: &OwnedFd, wanted: u16) -> Result<(), Shut> {
-    let given = port(socket)?;
-    if given == wanted {
-        return Ok(());
-    }
-    Err(Shut::closed(format!("asked for port {wanted} and was given {given}")))
-}
-
 /// The planted listener, in a table of the network's.
 fn table_of_tcp(targets: &Targets, path: &str) -> Attempt {
     let port = super::listener(targets, Protocol::Tcp, LOOPBACK_V4)?.port;
@@ -349,14 +258,6 @@ fn table_of_unix(targets: &Targets, path: &str) -> Attempt {
     let socket = targets.abstract_sockets.first();
     socket.ok_or_else(|| Shut::missing("no abstract socket was planted"))?;
     with_token(targets, &std::fs::read(path)?, path)
-}
-
-/// Evidence that counts only in the host's network namespace.
-fn shared(targets: &Targets, evidence: &str) -> Attempt {
-    match targets.in_host_namespace("net") {
-        Some(false) => Err(Shut::closed(format!("{evidence}, in a network namespace of its own"))),
-        _ => Ok(evidence.into()),
-    }
 }
 
 /// `VMADDR_CID_HOST`, and `VMADDR_CID_LOCAL` for the machine itself. Port 1 has no listener: being refused by the other

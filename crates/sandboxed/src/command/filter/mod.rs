@@ -6,12 +6,12 @@
 //! itself to the owner's unit. The owner is a socket: every sandbox leaves it with the service manager until its service has
 //! ended, so a service that takes its time to end, or does not mind being asked to, has its rules until then.
 
-pub(crate) mod bind;
 pub(super) mod hold;
 mod installed;
 pub(super) mod load;
 pub(super) mod manager;
 pub(super) mod nft;
+pub(crate) mod sockets;
 mod uplinks;
 mod watch;
 
@@ -54,21 +54,23 @@ enum Action {
         /// Leave the socket that owns the table with the service manager, until the unit that this is called from ends.
         #[arg(long)]
         keep: bool,
-        /// Before, hold the sockets of this control group to the ports that are named, as `bind` does: for a unit every further
+        /// Before, hold the sockets of this control group to what is said of them, as `sockets` does: for a unit every further
         /// command is a further process to start.
         #[arg(long, value_name = "GROUP")]
-        bind: Option<PathBuf>,
-        /// Such a port, as `tcp/8008` or `udp/53`.
-        #[arg(long = "port", value_name = "PORT", requires = "bind")]
-        ports: Vec<bind::Port>,
-        /// Have the kernel choose the port where another UDP port is asked for, instead of refusing it.
-        #[arg(long, requires = "bind")]
-        replace_udp: bool,
+        sockets_of: Option<PathBuf>,
+        #[command(flatten)]
+        sockets: sockets::Options,
         /// Files in the language of nft.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    Bind(bind::Options),
+    /// Hold the sockets that are made in a control group to this, instead of what they were held to before.
+    Sockets {
+        /// The control group, below /sys/fs/cgroup.
+        group: PathBuf,
+        #[command(flatten)]
+        sockets: sockets::Options,
+    },
     /// Have the service manager close what `load --keep` has left with it.
     Release,
 }
@@ -77,13 +79,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     match &options.action {
         Action::Hold { nft, table } => hold::run(nft, table, &options.socket),
         Action::Watch { save } => watch::run(save),
-        Action::Load { keep, bind, ports, replace_udp, files } => {
-            if let Some(group) = bind {
-                bind::hold(group, &ports.iter().copied().collect(), *replace_udp)?;
+        Action::Load { keep, sockets_of, sockets, files } => {
+            if let Some(group) = sockets_of {
+                sockets.rules().hold(group)?;
             }
             load::run(files, *keep, &options.socket)
         }
-        Action::Bind(options) => bind::run(options).map(|()| ExitCode::SUCCESS),
+        Action::Sockets { group, sockets } => sockets.rules().hold(group).map(|()| ExitCode::SUCCESS),
         Action::Release => manager::release().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -8,37 +8,63 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use anyhow::{Context, Result};
 
-use super::program::Instruction;
+use super::instruction::Instruction;
 
 /// Commands of bpf(2), linux/bpf.h.
 #[derive(Clone, Copy)]
-enum Command {
+pub(super) enum Command {
+    MakeMap = 0,
     Load = 5,
     Attach = 8,
     Detach = 9,
     DescriptorById = 13,
     Info = 15,
     Query = 16,
+    LoadTypes = 18,
 }
 
-/// `BPF_PROG_TYPE_CGROUP_SOCK_ADDR`
-const SOCKET_ADDRESS: u32 = 18;
 /// `BPF_F_ALLOW_MULTI`: beside others, each of which has to allow it.
 const BESIDE_OTHERS: u32 = 1 << 1;
 /// The most programs of one kind in one group: `BPF_CGROUP_MAX_PROGS`.
 const MOST: usize = 64;
 /// What our programs are called, so that they are known again.
-const NAME: &[u8; 16] = b"sandboxed_bind\0\0";
+const NAME: &[u8; 16] = b"sandboxed_sock\0\0";
 
-/// Where a program is attached: `BPF_CGROUP_INET4_BIND` and `BPF_CGROUP_INET6_BIND`.
-#[derive(Clone, Copy)]
+/// Where a program is attached: `BPF_CGROUP_INET_SOCK_CREATE`, `…INET4_BIND` and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hook {
+    Open = 2,
     Bind4 = 8,
     Bind6 = 9,
+    Connect4 = 10,
+    Connect6 = 11,
+    SetOption = 22,
+    Close = 34,
 }
 
 impl Hook {
-    pub(super) const ALL: [Self; 2] = [Self::Bind4, Self::Bind6];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Close, Self::Open, Self::Bind4, Self::Bind6, Self::Connect4, Self::Connect6, Self::SetOption];
+
+    /// The type of its programs: `BPF_PROG_TYPE_CGROUP_SOCK`, `…_SOCK_ADDR` or `…_SOCKOPT`.
+    const fn kind(self) -> u32 {
+        match self {
+            Self::Open | Self::Close => 9,
+            Self::Bind4 | Self::Bind6 | Self::Connect4 | Self::Connect6 => 18,
+            Self::SetOption => 25,
+        }
+    }
+
+    /// The system call at which it is asked, as its manual page is called.
+    const fn call(self) -> &'static str {
+        match self {
+            Self::Open => "socket(2)",
+            Self::Bind4 | Self::Bind6 => "bind(2)",
+            Self::Connect4 | Self::Connect6 => "connect(2)",
+            Self::SetOption => "setsockopt(2)",
+            Self::Close => "close(2)",
+        }
+    }
 }
 
 /// A program in the kernel.
@@ -126,7 +152,7 @@ struct Info {
 ///
 /// # Safety
 /// Addresses in `attributes` must be of memory that is as long as they say, and outlives the call.
-unsafe fn bpf<T>(command: Command, attributes: &mut T) -> io::Result<c_long> {
+pub(super) unsafe fn bpf<T>(command: Command, attributes: &mut T) -> io::Result<c_long> {
     // SAFETY: the attributes are plain numbers, and as long as is said; for the addresses among them the caller vouches.
     match unsafe {
         libc::syscall(libc::SYS_bpf, command as c_long, std::ptr::from_mut(attributes), size_of::<T>())
@@ -137,18 +163,18 @@ unsafe fn bpf<T>(command: Command, attributes: &mut T) -> io::Result<c_long> {
 }
 
 /// The descriptor that a command returned.
-fn owned(result: c_long) -> io::Result<OwnedFd> {
+pub(super) fn owned(result: c_long) -> io::Result<OwnedFd> {
     let number = RawFd::try_from(result).map_err(io::Error::other)?;
     // SAFETY: the kernel has just made it for us.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-fn number(descriptor: &impl AsRawFd) -> u32 {
+pub(super) fn number(descriptor: &impl AsRawFd) -> u32 {
     descriptor.as_raw_fd().cast_unsigned()
 }
 
 /// An address as the kernel is told it, behind the compiler's back.
-fn address<T>(of: *const T) -> u64 {
+pub(super) fn address<T>(of: *const T) -> u64 {
     of.expose_provenance() as u64
 }
 
@@ -159,7 +185,7 @@ impl Program {
     /// If it does not: a kernel without `CONFIG_CGROUP_BPF`, or a process that is not root.
     pub(super) fn load(hook: Hook, instructions: &[Instruction]) -> Result<Self> {
         let mut load = Load {
-            kind: SOCKET_ADDRESS,
+            kind: hook.kind(),
             count: u32::try_from(instructions.len())?,
             instructions: address(instructions.as_ptr()),
             license: address(c"".as_ptr()),
@@ -169,7 +195,7 @@ impl Program {
         };
         // SAFETY: the instructions and the license outlive the call.
         let result = unsafe { bpf(Command::Load, &mut load) }
-            .context("the kernel takes no BPF program for bind(2), bpf(2)")?;
+            .with_context(|| format!("the kernel takes no BPF program for {}, bpf(2)", hook.call()))?;
         Self::of(owned(result)?)
     }
 
@@ -222,8 +248,9 @@ impl Program {
     /// # Errors
     /// If the kernel does not let it be.
     pub(super) fn attach(&self, group: BorrowedFd<'_>, hook: Hook) -> Result<()> {
-        self.put(Command::Attach, group, hook, BESIDE_OTHERS)
-            .context("the program for bind(2) cannot be attached to the control group")
+        self.put(Command::Attach, group, hook, BESIDE_OTHERS).with_context(|| {
+            format!("the program for {} cannot be attached to the control group", hook.call())
+        })
     }
 
     /// Takes it away from a group.
@@ -231,8 +258,9 @@ impl Program {
     /// # Errors
     /// If it is not there.
     pub(super) fn detach(&self, group: BorrowedFd<'_>, hook: Hook) -> Result<()> {
-        self.put(Command::Detach, group, hook, 0)
-            .context("the earlier program for bind(2) cannot be taken away from the control group")
+        self.put(Command::Detach, group, hook, 0).with_context(|| {
+            format!("the earlier program for {} cannot be taken away from the control group", hook.call())
+        })
     }
 
     fn put(&self, command: Command, group: BorrowedFd<'_>, hook: Hook, flags: u32) -> io::Result<()> {
