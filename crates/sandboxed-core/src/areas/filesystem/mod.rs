@@ -101,9 +101,9 @@ impl Default for Filesystem {
             // Certificate authorities, whose links lead through several places.
             "ssl/certs",
             "ssl/openssl.cnf",
-            "ca-certificates",
+            "ca-certificates/extracted",
             "pki/tls/certs",
-            "pki/ca-trust",
+            "pki/ca-trust/extracted",
             "static/ssl/certs",
         ];
         Self {
