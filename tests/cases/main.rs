@@ -11,6 +11,7 @@ mod filtered;
 mod handed;
 mod hostile;
 mod information;
+mod journal;
 mod launcher;
 mod lifecycle;
 mod nixos;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             handed::CASES,
             hostile::CASES,
             information::CASES,
+            journal::CASES,
             launcher::CASES,
             lifecycle::CASES,
             nixos::CASES,

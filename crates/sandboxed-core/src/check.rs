@@ -363,7 +363,7 @@ mod tests {
                 "[\"no-such\"]" wrong-type: expected an object, found a list [for example: `{ "no-write-execute": "pyOpenSSL's callbacks need memory that is writable and executable" }`]
                 "[\"no-realtime\", \"no-write-execut\"]" wrong-type: expected an object, found a list [for example: `{ "no-realtime": "why the service cannot do with it", "no-write-execute": "why the service cannot do with it" }`]
                 "\"no-realtime\"" wrong-type: expected an object, found a string [for example: `{ "no-realtime": "why the service cannot do with it" }`]
-                "\"no-such\"" unknown-field: unknown field `no-such` [known here are `mounts-enforced`, `host-files-unwritable`, `host-files-unreadable` and 49 others: `sandboxed schema --markdown` has all]
+                "\"no-such\"" unknown-field: unknown field `no-such` [known here are `mounts-enforced`, `host-files-unwritable`, `host-files-unreadable` and 50 others: `sandboxed schema --markdown` has all]
                 "true" wrong-type: expected a string, found a boolean (true or false) [for example: `"why the service cannot do with it"`]
                 "{" missing-field: the field `port` is missing [write `"port": 8008,` after this `{`]
                 "\"http\"" wrong-type: expected an object, found a string [for example: `{ "port": 8008 }`]

@@ -35,7 +35,12 @@ fn found(text: &str) -> String {
 
 /// What became of a guarantee: its status and what stays open.
 fn outcome(policy: &str, guarantee: &str) -> String {
-    let (plan, _) = planned(policy, "[Service]\nUser=a\nExecStart=/usr/bin/a\n").unwrap();
+    outcome_of(policy, "[Service]\nUser=a\nExecStart=/usr/bin/a\n", guarantee)
+}
+
+/// The same for a unit with this text.
+fn outcome_of(policy: &str, text: &str, guarantee: &str) -> String {
+    let (plan, _) = planned(policy, text).unwrap();
     let outcome = plan.outcomes.into_iter().find(|outcome| outcome.guarantee == guarantee).unwrap();
     match outcome.status {
         Status::Kept { exceptions, .. } => format!("kept {}", exceptions.join(" ")),
@@ -167,6 +172,18 @@ fn sockets_that_open_a_guarantee_are_named_by_it() {
     assert!(outcome(&journal, "journal-unforged").starts_with("weak the policy shows"));
     let home = with(r#""filesystem": {"readable": ["/home/alice/site"]}"#);
     assert_eq!(outcome(&home, "homes-hidden"), "kept /home/alice/site");
+}
+
+#[test]
+fn a_journal_of_its_own_is_the_policys_or_the_units() {
+    let unit = "[Service]\nUser=a\nLogNamespace=b\nExecStart=/usr/bin/a\n";
+    assert!(outcome(POLICY, "journal-kept").starts_with("weak what the service prints"));
+    assert_eq!(outcome_of(POLICY, unit, "journal-kept"), "kept ");
+    assert!(outcome_of(POLICY, &unit.replace("=b", "="), "journal-kept").starts_with("weak"));
+    let own = POLICY.replace("]}", r#"], "ipc": {"ownJournal": true}}"#);
+    let (plan, _) = planned(&own, unit).unwrap();
+    assert_eq!(plan.lines("LogNamespace"), ["sandboxed-a"]);
+    assert_eq!(outcome(&own, "journal-kept"), "kept ");
 }
 
 #[test]

@@ -26,6 +26,10 @@ pub struct Ipc {
     /// reach the journal in any case.
     #[schemars(title = "Journal", extend("x-guarantee" = "journal-unforged"))]
     pub journal: bool,
+    /// Give the service a journal of its own, which `journalctl --namespace=sandboxed-NAME` shows: what it prints does not push
+    /// the entries of others out of the machine's. Its size has the limits of journald@sandboxed-NAME.conf, journald.conf(5).
+    #[schemars(title = "A journal of its own", extend("x-guarantee" = "journal-kept"))]
+    pub own_journal: bool,
 }
 
 guarantees! { Ipc;
@@ -37,6 +41,8 @@ guarantees! { Ipc;
         "cannot ask other services for anything over the system message bus";
     JOURNAL_UNFORGED = "journal-unforged", "/ipc/journal",
         "cannot write to the journal but through its standard output and error, nor choose what an entry counts for";
+    JOURNAL_KEPT = "journal-kept", "/ipc/ownJournal",
+        "cannot push the entries of others out of the journal";
 }
 
 /// The sockets by which a process writes to the journal by itself, systemd-journald.service(8).
@@ -89,6 +95,27 @@ impl Ipc {
             None => guarantee(&JOURNAL_UNFORGED).by(as_text(unbound)).or(as_text(hidden)),
         };
         journal.keep(planner);
+        self.keep_journal(planner);
+    }
+
+    /// Plans whose entries those of the service push out: what fills a journal costs what is oldest in it, whoever wrote that,
+    /// journald.conf(5) `SystemMaxUse=`. The limit of the rate counts entries, of which each may have 48 KiB.
+    fn keep_journal(&self, planner: &mut Planner<'_>) {
+        let units = planner.base.iter();
+        let by_unit = units.map(|unit| unit.scalar("LogNamespace").is_some_and(|name| !name.is_empty()));
+        let choice = guarantee(&JOURNAL_KEPT);
+        let choice = if self.own_journal {
+            let name = format!("sandboxed-{}", planner.plan.name);
+            choice.by(Mechanism::service("LogNamespace", Value::word(&name))
+                .summary(format!("a journal of its own, `journalctl --namespace={name}`")))
+        } else if !planner.base.is_empty() && by_unit.into_iter().all(|own| own) {
+            choice.by(Mechanism::named("a journal of its own, by the unit's LogNamespace="))
+        } else {
+            choice.by(Mechanism::named("the journal's limit of the rate, RateLimitBurst=").leaves_open(
+                "what the service prints pushes older entries of others out of the journal; `ownJournal` gives it one of its own",
+            ))
+        };
+        choice.keep(planner);
     }
 }
 

@@ -1,0 +1,60 @@
+//! What a service that prints without an end does to the entries of others, with a journal of its own and without.
+
+use anyhow::{Result, ensure};
+use sandboxed_cases::harness::Case;
+use sandboxed_cases::sandbox;
+use sandboxed_testbed::{Machine, Suite, Tree};
+
+pub(crate) const CASES: &[Case] =
+    &[Case::new("journal::keeps_the_entries_of_others", keeps_the_entries_of_others)];
+
+/// Less than what the service prints. The limit of the rate is the usual one.
+const SMALL: &[u8] = b"[Journal]\nStorage=volatile\nRuntimeMaxUse=16M\nRuntimeMaxFileSize=2M\n";
+/// In lines as long as the journal takes them whole, which cannot be compressed.
+const UNIT: &[u8] = b"[Service]\nType=oneshot\nUser=games\n\
+    ExecStart=python3 -c 'import os; [print(os.urandom(20000).hex()) for _ in range(2000)]; print(\"all is said\")'\n";
+
+fn keeps_the_entries_of_others(suite: Suite) -> Result<()> {
+    let machine = Machine::boot(&Tree::base(suite)?)?;
+    sandbox::install(&machine)?;
+    machine.write("/etc/systemd/journald.conf.d/small.conf", 0o644, SMALL)?;
+    machine.write("/etc/systemd/journald@sandboxed-loud.conf", 0o644, SMALL)?;
+    machine.write("/etc/systemd/system/loud.service", 0o644, UNIT)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    machine.check(["systemctl", "restart", "systemd-journald.service"])?;
+    ensure!(!keeps_evidence(&machine)?, "without a sandbox the entry stays, so this shows nothing");
+
+    let apply = |fields: &str| {
+        let policy = format!(r#"{{ "version": 1, "name": "loud", "units": ["loud.service"]{fields} }}"#);
+        machine.write("/root/loud.json", 0o644, policy.as_bytes())?;
+        sandbox::apply(&machine, &["/root/loud.json"])
+    };
+    apply("")?;
+    ensure!(!keeps_evidence(&machine)?, "the plan names as a weakness what is none");
+
+    let in_the_machines = || -> Result<usize> {
+        let said = machine.check(["journalctl", "--unit=loud.service", "--output=cat"])?;
+        Ok(said.matches("all is said").count())
+    };
+    let before = in_the_machines()?;
+    apply(r#", "ipc": { "ownJournal": true }"#)?;
+    ensure!(keeps_evidence(&machine)?, "the entry of another is pushed out");
+    let own = ["journalctl", "--namespace=sandboxed-loud", "--unit=loud.service", "--output=cat"];
+    let said = machine.check(own)?;
+    ensure!(said.contains("all is said"), "its own journal lacks the end of what it said");
+    let after = in_the_machines()?;
+    ensure!(after == before, "it is in the machine's journal all the same: {before} times, and then {after}");
+    machine.check(["sandboxed", "status", "loud"]).map(drop)
+}
+
+/// Whether an entry of another program is still there after the service has printed.
+fn keeps_evidence(machine: &Machine) -> Result<bool> {
+    machine.check(["logger", "--tag=evidence", "somebody was here"])?;
+    let found = || -> Result<bool> {
+        machine.check(["journalctl", "--sync"])?;
+        Ok(machine.run(["journalctl", "--identifier=evidence", "--output=cat"])?.stdout.contains("somebody"))
+    };
+    ensure!(found()?, "the entry is not there before");
+    machine.check(["systemctl", "start", "loud.service"])?;
+    found()
+}
