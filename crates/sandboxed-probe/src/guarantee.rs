@@ -49,7 +49,7 @@ guarantees! {
     PortsNotTaken "ports-not-taken"
         "cannot take a port that the policy does not offer",
     PortsNotExhausted "ports-not-exhausted"
-        "cannot use up the ports that the machine's other connections need",
+        "cannot use up the ports, or the tracking, that the machine's other connections need",
     AddressFamiliesLimited "address-families-limited"
         "cannot make a socket of an address family that the policy does not name",
     ProtocolsLimited "protocols-limited"

@@ -12,6 +12,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("private::reaches_others_and_not_the_machine", reaches_others_and_not_the_machine),
     Case::new("private::is_reached_where_it_offers", is_reached_where_it_offers),
     Case::new("private::keeps_to_its_policy", keeps_to_its_policy),
+    Case::new("private::leaves_connections_to_others", leaves_connections_to_others),
     Case::new("private::limits_and_name_servers", limits_and_name_servers),
     Case::new("private::a_thousand_leave_nothing", a_thousand_leave_nothing),
     Case::new("private::makes_no_router", makes_no_router),
@@ -173,6 +174,37 @@ fn limits_and_name_servers(suite: Suite) -> Result<()> {
         std::thread::sleep(std::time::Duration::from_secs(2));
         ensure!(failed("udp 203.0.113.7 5555")? == 0, "{limit} lets nothing through");
     }
+    Ok(())
+}
+
+/// The table of the connections that the machine tracks is everybody's.
+fn leaves_connections_to_others(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let tracked = |network: &str, words: &str| -> Result<u32> {
+        let text = format!(
+            r#"{{ "version": 1, "name": "served", "units": ["served.service"], "filesystem": {{ "readable": ["/usr/local/lib"] }},
+                "network": {{ "mode": "private", "resolver": "none", "listen": [{{ "port": 8008 }}], {network} }} }}"#
+        );
+        machine.write("/root/served.json", 0o644, text.as_bytes())?;
+        world::apply(&machine)?;
+        let count = || -> Result<u32> {
+            Ok(machine.read("/proc/sys/net/netfilter/nf_conntrack_count")?.trim().parse()?)
+        };
+        let before = count()?;
+        attempts(&machine, "127.0.0.1 8008", words)?;
+        Ok(count()?.saturating_sub(before))
+    };
+    let few = r#""openSockets": 100"#;
+    let (spray, hurry) = ("spray 198.51.100.2 5000", "hurry 198.51.100.2 5555 400");
+    // Where others are in the way of the numbers, or some have been forgotten meanwhile, they are far apart all the same.
+    let (open, closed) = (tracked(r#""openSockets": 1000000"#, spray)?, tracked(few, spray)?);
+    ensure!(open > 4000 && closed < 200, "datagrams: {open} without a limit, {closed} with one");
+    let (open, closed) = (tracked(r#""openSockets": 1000000"#, hurry)?, tracked(few, hurry)?);
+    ensure!(open > 300 && closed < 150, "connections: {open} without a limit, {closed} with one");
+    ensure!(
+        ask(&machine, "", "127.0.0.1 8008", "")?.is_some(),
+        "it does not answer its own callers any more"
+    );
     Ok(())
 }
 

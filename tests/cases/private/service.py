@@ -159,6 +159,22 @@ def exhaust(kind, host, port):
     raise refused
 
 
+def spray(host, many):
+    """Datagrams to many ports, of which each is a connection for those that track them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        for port in range(10000, 10000 + int(many)):
+            try:
+                client.sendto(b"hello\n", (host, port))
+            except OSError:
+                pass
+
+
+def hurry(host, port, many):
+    """Connections that end at once, after which they are tracked for two more minutes."""
+    for _ in range(int(many)):
+        tcp(host, port)
+
+
 def release():
     """Closes what others of these have left open."""
     while kept:
@@ -183,7 +199,7 @@ def persist(host, port):
             print("still trying", host, flush=True)
 
 
-WORDS = (tcp, udp, bound, hold, burst, abstract, squat, take, claim, chosen, exhaust, release, persist)
+WORDS = (tcp, udp, bound, hold, burst, abstract, squat, take, claim, chosen, exhaust, spray, hurry, release, persist)
 ATTEMPTS = {word.__name__: word for word in WORDS}
 kept = []
 

@@ -9,7 +9,7 @@ use sandboxed_netfilter::rule::Rule;
 use sandboxed_netfilter::value::{Protocol as Transport, State, Value};
 
 use super::{Asked, FilterError, names_of, outgoing, single};
-use crate::areas::network::{Dns, Egress, EgressAction, EgressRule, Limits, Peers, Transports};
+use crate::areas::network::{Dns, Egress, EgressAction, EgressRule, Limits, Network, Peers, Transports};
 
 /// IPv4 networks that are not the internet (IANA's registry of special-purpose addresses), and addresses of metadata
 /// services of clouds.
@@ -93,18 +93,34 @@ pub(super) fn rates(limits: &Limits) -> Vec<Rule> {
 pub(super) fn connections(limits: &Limits) -> Result<Vec<Rule>, FilterError> {
     let mut rules = Vec::new();
     if let Some(rate) = limits.connections_per_second {
-        let over = Match::PacketsOver { rate, per: Per::Second, burst: rate };
-        rules.push(refuse().when(Match::opening()).when(over).comment("too many connections at once"));
+        rules.push(too_fast(rate, rate));
     }
     if let Some(open) = limits.open_connections {
-        rules.push(
-            refuse()
-                .when(Match::is(Field::State, [State::New])?)
-                .when(Match::ConnectionsOver(open))
-                .comment("too many open connections"),
-        );
+        rules.push(too_many(open)?);
     }
     Ok(rules)
+}
+
+/// The same where the machine tracks all of its connections. Those that are over stay in the table of all for two minutes and
+/// are not counted, so where the policy names no limit their number is bounded by the rate.
+pub(super) fn tracked_connections(network: &Network) -> Result<Vec<Rule>, FilterError> {
+    let most = network.open_sockets;
+    let fast = match network.limits.connections_per_second {
+        Some(rate) => too_fast(rate, rate),
+        // Twice as many in a minute, and up to a quarter at once: as for sockets in the mode `filtered`.
+        None => too_fast(most.div_ceil(30), most.div_ceil(4)),
+    };
+    Ok(vec![fast, too_many(network.limits.open_connections.unwrap_or(most))?])
+}
+
+fn too_fast(rate: u32, burst: u32) -> Rule {
+    let over = Match::PacketsOver { rate, per: Per::Second, burst };
+    refuse().when(Match::opening()).when(over).comment("too many connections at once")
+}
+
+fn too_many(open: u32) -> Result<Rule, FilterError> {
+    let new = Match::is(Field::State, [State::New])?;
+    Ok(refuse().when(new).when(Match::ConnectionsOver(open)).comment("too many open connections"))
 }
 
 /// The name servers of the resolver, which are reached in any case; and, if asked, nothing else on their port.

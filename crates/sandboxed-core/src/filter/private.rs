@@ -18,7 +18,7 @@ use crate::areas::network::Protocol;
 pub(crate) fn private(sandbox: &str, asked: &Asked<'_>) -> Result<Chains, FilterError> {
     let network = asked.network;
     let mut leaving = vec![by(asked)?];
-    leaving.extend(egress::connections(&network.limits)?);
+    leaving.extend(egress::tracked_connections(network)?);
     leaving.extend(egress::elsewhere(asked)?);
     Ok(Chains::new(sandbox, egress::rates(&network.limits), leaving, arriving(asked)?)?)
 }

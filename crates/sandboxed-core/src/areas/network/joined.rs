@@ -27,7 +27,7 @@ impl Network {
         for (promised, what) in [
             (&HOST_NETWORKS_CLOSED, "which of this machine's own networks are reached"),
             (&EGRESS_LIMITED, "which other machines are reached"),
-            (&PORTS_NOT_EXHAUSTED, "whose ports are used up"),
+            (&PORTS_NOT_EXHAUSTED, "how many ports the service uses up"),
             (&OFFER_LIMITED, "who reaches the service's ports"),
             (
                 &ABSTRACT_SOCKETS_CLOSED,

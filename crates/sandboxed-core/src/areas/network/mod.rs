@@ -50,7 +50,8 @@ pub struct Network {
     pub other_udp_ports: OtherPorts,
     /// How many internet sockets the service may have open at a time, in the mode `filtered`; in a minute it may begin twice as
     /// many TCP connections. Each takes one of the ports that the kernel gives out (`net.ipv4.ip_local_port_range`), a connection
-    /// for a minute beyond its end. Connections that it accepts do not count.
+    /// for a minute beyond its end. Connections that it accepts do not count. In the mode `private` it is how many connections the
+    /// machine tracks for it at a time.
     #[schemars(title = "Open sockets", range(min = 16, max = 1_000_000), extend("x-guarantee" = "ports-not-exhausted"))]
     #[serde(deserialize_with = "sockets::open_sockets")]
     pub open_sockets: u32,
@@ -162,7 +163,7 @@ guarantees! { Network;
     PORTS_NOT_TAKEN = "ports-not-taken", "/network/listen",
         "cannot take a port that the policy does not offer";
     PORTS_NOT_EXHAUSTED = "ports-not-exhausted", "/network/openSockets",
-        "cannot use up the ports that the machine's other connections need";
+        "cannot use up the ports, or the tracking, that the machine's other connections need";
     OFFER_LIMITED = "offer-limited", "/network/listen",
         "cannot be reached on a port by those whom the policy does not name";
     ADDRESS_FAMILIES_LIMITED = "address-families-limited", "/network/addressFamilies",

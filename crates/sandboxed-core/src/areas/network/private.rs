@@ -61,7 +61,8 @@ impl Network {
             .except(offered())
             .keep(planner);
         kept |= guarantee(&PORTS_NOT_EXHAUSTED)
-            .by(own("a network of its own, whose ports are not this machine's"))
+            .by(own("a network of its own, whose ports are not this machine's, and rules that count its connections"))
+            .except([format!("{} connections", self.limits.open_connections.unwrap_or(self.open_sockets))])
             .keep(planner);
         kept |= guarantee(&OFFER_LIMITED)
             .by(own("a network of its own, into which only offered ports lead"))

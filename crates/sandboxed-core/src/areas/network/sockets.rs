@@ -28,10 +28,18 @@ impl Network {
     ) -> (bool, Option<Sockets>) {
         let (taken, binds) = self.keep_ports(planner, &beside, filter, otherwise);
         let without = Self::holder(planner).err();
+        let together = "several sandboxes may use up the machine's ports together";
+        let left = match self.limits.open_connections {
+            Some(_) => together.to_owned(),
+            None => format!(
+                "{together}; a machine that tracks connections, for a firewall or containers, has a table of them that datagrams \
+                 to many ports fill (`limits.openConnections` counts them)"
+            ),
+        };
         let counted =
             Mechanism::named("BPF programs at socket(2), bind(2) and connect(2) on the service's slice")
                 .since_kernel(Kernel::new(5, 13))
-                .leaves_open("several sandboxes may use up the machine's ports together");
+                .leaves_open(left);
         let kept = guarantee(&PORTS_NOT_EXHAUSTED)
             .by(counted.unless(without.clone()))
             .or(Mechanism::named("nothing")
