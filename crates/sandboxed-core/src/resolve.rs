@@ -9,6 +9,7 @@ use crate::chain::{self, Chain};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Kind, Severity, nearest};
 use crate::document::{Node, Part};
+use crate::examine;
 use crate::launch::{self, Launcher};
 use crate::plan::Plan;
 use crate::planner::{self, Finding, Planner};
@@ -130,6 +131,7 @@ impl Resolved {
         areas::plan(&mut planner);
         launch::finish(&mut planner);
         chain::finish(&mut planner);
+        examine::undone(&mut planner);
         verification(&mut planner);
         let refused = planner.findings.iter().any(|finding| finding.kind.severity() == Severity::Error);
         if refused { Err(planner.findings) } else { Ok((planner.plan, planner.findings)) }

@@ -16,6 +16,10 @@ use crate::unit::{Unit, UnitError, without_ours};
 /// The directives that hold command lines, systemd.socket(5).
 const COMMANDS: &[&str] = &["ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost"];
 
+/// What is no socket, and opened by systemd as root: systemd.socket(5).
+const NO_SOCKETS: &[&str] =
+    &["ListenFIFO", "ListenSpecial", "ListenNetlink", "ListenMessageQueue", "ListenUSBFunction"];
+
 /// What planning needs to know of a socket unit.
 #[derive(Clone, Debug)]
 pub struct Socket {
@@ -106,6 +110,16 @@ pub(crate) fn examine(planner: &mut Planner<'_>) {
     }
     for socket in planner.sockets {
         let Some(index) = named(socket.name.as_str()) else { continue };
+        for directive in NO_SOCKETS.iter().filter(|name| !socket.text.list(Section::Socket, name).is_empty())
+        {
+            let kind = Kind::Unit {
+                unit: socket.name.as_str().to_owned(),
+                reason: format!("{directive}= hands it what systemd opens of the machine past the sandbox"),
+                help: "take it out of the unit; sockets are handed on by ListenStream=, ListenDatagram= and ListenSequentialPacket="
+                    .to_owned(),
+            };
+            findings.push(Finding::new(kind, format!("/sockets/{index}")));
+        }
         let hooks: Vec<&str> = socket.hooks().collect();
         if !hooks.is_empty() && !planner.waives(&COMMANDS_CONFINED) {
             let kind = Kind::Unit {

@@ -2,7 +2,7 @@
 
 use sandboxed_systemd::directive::Section;
 use sandboxed_systemd::name::UnitName;
-use sandboxed_systemd::unit::{ExecCommand, MalformedWord, ParseError, ParsedUnit};
+use sandboxed_systemd::unit::{Assignment, ExecCommand, MalformedWord, ParseError, ParsedUnit};
 use sandboxed_systemd::value::{ExecLine, Prefixes, Privileges, Value, ValueError};
 
 use crate::areas::privileges::COMMANDS_CONFINED;
@@ -104,14 +104,43 @@ impl Unit {
 
     /// The directories that systemd makes for it, absolute.
     pub fn directories(&self) -> Vec<String> {
-        let below = |(directive, parent): &(&str, &str)| {
+        self.own_directories().filter_map(|(_, directory)| directory).collect()
+    }
+
+    /// The same with the directives that name them; `None` for what only systemd knows.
+    pub(crate) fn own_directories(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
+        DIRECTORIES.iter().flat_map(move |&(directive, parent)| {
             // What follows a colon is a link to the directory.
             let names = self.list(directive).into_iter();
-            names
-                .map(|name| format!("{parent}/{}", name.split(':').next().unwrap_or_default()))
-                .collect::<Vec<_>>()
-        };
-        DIRECTORIES.iter().flat_map(below).collect()
+            names.map(move |name| {
+                let name = self.expanded(name.split(':').next().unwrap_or_default());
+                (directive, name.map(|name| format!("{parent}/{name}")))
+            })
+        })
+    }
+
+    /// A text with the specifiers that say the unit's name, systemd.unit(5); `None` where it has others.
+    fn expanded(&self, text: &str) -> Option<String> {
+        let whole = self.name.as_str();
+        let prefix_and_instance = whole.rsplit_once('.').map_or(whole, |(name, _)| name);
+        let (prefix, instance) = prefix_and_instance.split_once('@').unwrap_or((prefix_and_instance, ""));
+        let mut expanded = String::new();
+        let mut rest = text.chars();
+        while let Some(char) = rest.next() {
+            if char != '%' {
+                expanded.push(char);
+                continue;
+            }
+            expanded.push_str(match rest.next()? {
+                '%' => "%",
+                'n' => whole,
+                'N' => prefix_and_instance,
+                'p' => prefix,
+                'i' => instance,
+                _ => return None,
+            });
+        }
+        Some(expanded)
     }
 
     /// Whether systemd listens to what the service says of itself, sd_notify(3).
@@ -125,6 +154,11 @@ impl Unit {
     /// A directive that holds a boolean; `false` where it is not set.
     pub fn boolean(&self, directive: &str) -> bool {
         self.text.boolean(Section::Service, directive) == Some(true)
+    }
+
+    /// A directive of its `[Unit]` section that holds one value.
+    pub(crate) fn about(&self, directive: &str) -> Option<&str> {
+        self.text.scalar(Section::Unit, directive)
     }
 
     /// Units that it has systemd start, by a list of its `[Unit]` section.
@@ -154,6 +188,15 @@ impl Unit {
         self.names_root() || (self.scalar("User").is_none() && !self.boolean("DynamicUser"))
     }
 
+    /// What drop-ins say that systemd reads after ours: they sort by their names, from whichever directory, systemd.unit(5).
+    pub(crate) fn said_after_ours(&self) -> impl Iterator<Item = &Assignment> {
+        let later = |file: &str| {
+            let name = file.rsplit('/').next().unwrap_or_default();
+            file.contains(".d/") && name > crate::emit::DROP_IN && !name.starts_with("zzz-sandboxed-")
+        };
+        self.text.assignments().iter().filter(move |assignment| later(&assignment.file))
+    }
+
     /// All command lines in force, directive by directive.
     pub(crate) fn commands(&self) -> &[Command] {
         &self.commands
@@ -178,6 +221,17 @@ impl Unit {
                 )
             })
             .collect()
+    }
+
+    /// Empties the directives of commands that it does not have, so that one that is added later is not run outside of what was
+    /// planned for the others.
+    pub(crate) fn forgo_others(&self, settings: &mut Settings, known: impl Fn(&str) -> bool) {
+        let absent =
+            COMMANDS.iter().filter(|name| !self.commands.iter().any(|command| command.directive == **name));
+        for name in absent.filter(|name| **name != "ExecStart" && known(name)) {
+            let serves = vec![COMMANDS_CONFINED.id];
+            settings.put(Setting { section: Section::Service, name, value: None, serves });
+        }
     }
 
     /// Writes the directives that have such commands anew, without the prefixes.

@@ -85,6 +85,27 @@ fn directives_that_lead_around_the_sandbox_are_refused() {
         ("Unit", "OnFailure=reboot.target"),
         ("Unit", "OnSuccess=mail.service poweroff.target"),
         ("Unit", "JoinsNamespaceOf=b.service"),
+        ("Unit", "OnFailure=systemd-poweroff.service"),
+        ("Unit", "OnSuccess=suspend.target"),
+        ("Unit", "OnFailureJobMode=isolate\nOnFailure=multi-user.target"),
+        ("Unit", "PropagatesStopTo=b.service"),
+        ("Service", "TTYPath=/dev/tty1"),
+        ("Service", "NFTSet=cgroup:inet:filter:trusted"),
+        ("Service", "BPFProgram=egress:/sys/fs/bpf/x"),
+        // What is below a directory that the service writes may be a link to anything.
+        ("Service", "StandardOutput=append:/var/lib/a/log\nStateDirectory=a"),
+        ("Service", "StandardError=truncate:/var/log/a/log\nLogsDirectory=a"),
+        ("Service", "StandardInput=file:/var/lib/a/in\nStateDirectory=a"),
+        ("Service", "EnvironmentFile=-/var/lib/a/env\nStateDirectory=a"),
+        ("Service", "EnvironmentFile=/var/run/a/x/../env\nRuntimeDirectory=a"),
+        ("Service", "PIDFile=/run/a/run/a.pid\nRuntimeDirectory=a"),
+        ("Service", "PIDFile=a/run/a.pid\nRuntimeDirectory=a"),
+        // A directory of its own that is another's.
+        ("Service", "StateDirectory=%t"),
+        ("Service", "RuntimeDirectory=dbus"),
+        ("Service", "RuntimeDirectory=docker"),
+        ("Service", "ConfigurationDirectory=ssh"),
+        ("Service", "StateDirectory=systemd/timers"),
     ] {
         let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n[{section}]\n{line}\n");
         let name = line.split('=').next().unwrap();
@@ -92,11 +113,69 @@ fn directives_that_lead_around_the_sandbox_are_refused() {
     }
 }
 
+/// Paths of the policy that systemd follows as root, below what the service writes.
+#[test]
+fn what_the_service_could_make_a_link_is_not_followed() {
+    let unit = "[Service]\nUser=a\nRuntimeDirectory=a\nExecStart=/usr/bin/a\n";
+    let with = |fields: &str| POLICY.replace("]}", &format!("], {fields}}}"));
+    let state = r#""filesystem": {"state": ["/var/lib/a"], "writable": ["/var/log/a.log"]"#;
+    for fields in [
+        format!(r#"{state}, "readable": ["-/var/lib/a/static"]}}"#),
+        format!(r#"{state}, "readable": ["/run/a/static"]}}"#),
+        r#""filesystem": {"state": ["/var/lib/a"], "writable": ["/var/lib/a/up"]}"#.to_owned(),
+        r#""filesystem": {"state": ["/var/lib/a", "/var/lib/a/up"]}"#.to_owned(),
+        format!(r#"{state}}}, "ipc": {{"sockets": ["/var/lib/a/s"]}}"#),
+        format!(r#"{state}}}, "secrets": {{"credentials": {{"x": "/var/lib/a/x"}}}}"#),
+        format!(r#"{state}}}, "secrets": {{"encrypted": {{"x": "/run/a/x"}}}}"#),
+    ] {
+        let refused = planned(&with(&fields), unit).err().unwrap_or_default();
+        assert!(refused.contains("where the service can put links"), "{fields}: {refused}");
+    }
+    let beside =
+        format!(r#"{state}, "readable": ["/var/lib/ab", "/srv"]}}, "ipc": {{"sockets": ["/run/b/s"]}}"#);
+    planned(&with(&beside), &format!("{unit}StandardOutput=append:/var/log/a.log\n")).unwrap();
+}
+
+/// Nothing that is said or added after the plan counts.
+#[test]
+fn later_words_do_not_undo_the_sandbox() {
+    let unit = "# /etc/systemd/system/a.service\n[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    let (plan, _) = planned(POLICY, unit).unwrap();
+    let emptied = plan.units[0].settings.iter().filter(|setting| setting.value.is_none());
+    let emptied: Vec<_> = emptied.map(|setting| setting.name).collect();
+    for command in ["ExecStartPre", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost"] {
+        assert!(emptied.contains(&command), "{emptied:?}");
+    }
+    let and = |name: &str, line: &str| {
+        format!("{unit}\n# /etc/systemd/system/a.service.d/{name}\n[Service]\n{line}\n")
+    };
+    assert!(
+        found(&and("zzz-local.conf", "NoNewPrivileges=no")).contains("zzz-local.conf sets NoNewPrivileges=")
+    );
+    assert!(found(&and("zzz-local.conf", "ExecStop=/bin/a")).contains("sets ExecStop="));
+    assert_eq!(found(&and("zzz-local.conf", "Environment=A=b")), "");
+    assert_eq!(found(&and("local.conf", "NoNewPrivileges=no")), "");
+}
+
+#[test]
+fn whatever_outlives_its_unit_is_killed() {
+    for (asked, directive, given) in [
+        ("SendSIGKILL=no", "SendSIGKILL", "yes"),
+        ("FinalKillSignal=SIGCONT", "FinalKillSignal", "SIGKILL"),
+        ("KillMode=process", "KillMode", "mixed"),
+    ] {
+        let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{asked}\n");
+        assert_eq!(planned(POLICY, &text).unwrap().0.lines(directive), [given]);
+    }
+}
+
 #[test]
 fn harmless_streams_and_triggers_are_planned() {
     for line in [
         "StandardOutput=journal",
-        "StandardOutput=append:/var/lib/a/log\nStateDirectory=a",
+        "PIDFile=/run/a/a.pid\nRuntimeDirectory=a",
+        "EnvironmentFile=-/etc/default/a",
+        "StateDirectory=%p %N/media",
         "StandardInput=null",
         "StandardError=inherit",
         "[Unit]\nOnFailure=mail.service",
@@ -128,11 +207,14 @@ fn more_than_its_share_is_taken_back() {
         ("CPUSchedulingPolicy=fifo", "CPUSchedulingPolicy", "other"),
         ("Nice=-20", "Nice", "0"),
         ("IOSchedulingClass=realtime", "IOSchedulingClass", "best-effort"),
+        ("IOSchedulingClass=0x1", "IOSchedulingClass", "best-effort"),
+        ("CPUSchedulingPolicy=1", "CPUSchedulingPolicy", "other"),
         ("OOMScoreAdjust=-1000", "OOMScoreAdjust", "0"),
     ] {
         let text = |line: &str| format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{line}\n");
         assert_eq!(planned(POLICY, &text(asked)).unwrap().0.lines(directive), [given], "{asked}");
         let modest = asked.replace(['-'], "").replace("fifo", "batch").replace("realtime", "idle");
+        let modest = modest.replace("=0x1", "=2").replace("Policy=1", "Policy=idle");
         let lines = planned(POLICY, &text(&modest)).unwrap().0.lines(directive);
         assert!(lines.is_empty(), "{modest}: {lines:?}");
     }

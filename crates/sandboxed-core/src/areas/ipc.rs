@@ -2,7 +2,7 @@
 //!
 //! ipc_namespaces(7), systemd.exec(5) `PrivateIPC=`, `KeyringMode=`.
 
-use sandboxed_systemd::value::{AbsPath, Bind, Value};
+use sandboxed_systemd::value::{AbsPath, Bind, PathSpec, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use super::filesystem::below;
 use crate::guarantee::guarantees;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
+use crate::unit::Unit;
 
 /// Which ways of talking to other processes on the machine are open. By default: none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,7 +84,15 @@ impl Ipc {
         // Since 257 systemd binds them by itself into a root of the service's own.
         let unbound = Mechanism::service("BindLogSockets", Value::Bool(false));
         // `<0>` at the start of a line is a message to every terminal, sd-daemon(3), journald.conf(5) ForwardToWall=.
-        let as_text = |mechanism: Mechanism| mechanism.and("SyslogLevelPrefix", Value::Bool(false));
+        let emergency = planner.may_ask("SyslogLevel", |level| matches!(level, "emerg" | "0"));
+        let own = self.own_journal || planner.base.iter().any(has_own_journal);
+        let as_text = |mechanism: Mechanism| {
+            mechanism
+                .and("SyslogLevelPrefix", Value::Bool(false))
+                .and_where(emergency, "SyslogLevel", Value::word("info"))
+                // systemd shows a service the sockets of its own journal whatever BindLogSockets= says.
+                .and_where(own, "InaccessiblePaths", Value::Paths(own_sockets()))
+        };
         let journal = match entries {
             _ if self.journal => guarantee(&JOURNAL_UNFORGED).by(hidden
                 .and("BindPaths", binds(JOURNAL))
@@ -101,14 +110,12 @@ impl Ipc {
     /// Plans whose entries those of the service push out: what fills a journal costs what is oldest in it, whoever wrote that,
     /// journald.conf(5) `SystemMaxUse=`. The limit of the rate counts entries, of which each may have 48 KiB.
     fn keep_journal(&self, planner: &mut Planner<'_>) {
-        let units = planner.base.iter();
-        let by_unit = units.map(|unit| unit.scalar("LogNamespace").is_some_and(|name| !name.is_empty()));
         let choice = guarantee(&JOURNAL_KEPT);
         let choice = if self.own_journal {
             let name = format!("sandboxed-{}", planner.plan.name);
             choice.by(Mechanism::service("LogNamespace", Value::word(&name))
                 .summary(format!("a journal of its own, `journalctl --namespace={name}`")))
-        } else if !planner.base.is_empty() && by_unit.into_iter().all(|own| own) {
+        } else if !planner.base.is_empty() && planner.base.iter().all(has_own_journal) {
             choice.by(Mechanism::named("a journal of its own, by the unit's LogNamespace="))
         } else {
             choice.by(Mechanism::named("the journal's limit of the rate, RateLimitBurst=").leaves_open(
@@ -117,6 +124,18 @@ impl Ipc {
         };
         choice.keep(planner);
     }
+}
+
+/// Whether a unit has a journal of its own, or one that it shares with some.
+fn has_own_journal(unit: &Unit) -> bool {
+    unit.scalar("LogNamespace").is_some_and(|name| !name.is_empty())
+}
+
+/// The sockets of such a journal, in the service's root.
+fn own_sockets() -> Vec<PathSpec> {
+    let sockets = ["socket", "stdout", "dev-log"].map(|name| format!("/run/systemd/journal/{name}"));
+    let sockets = sockets.iter().filter_map(|socket| AbsPath::new(socket).ok());
+    sockets.map(|socket| PathSpec::new(socket).optional().in_root()).collect()
 }
 
 fn binds(paths: &[&str]) -> Value {

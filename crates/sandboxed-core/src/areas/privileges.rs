@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use sandboxed_systemd::directive::{self, Section};
 use sandboxed_systemd::value::Value;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -267,6 +268,21 @@ impl Privileges {
         guarantee(&USER_UNPRIVILEGED).by(mechanism).keep(planner);
     }
 
+    /// What outlives its unit has no packet filter any more: systemd.kill(5).
+    fn end_with_the_unit(planner: &Planner<'_>, mechanism: Mechanism) -> Mechanism {
+        let is_false = |value: &str| matches!(value, "no" | "n" | "false" | "f" | "off" | "0");
+        let not_the_last = |signal: &str| !matches!(signal, "" | "SIGKILL" | "KILL" | "9");
+        let left = planner.base.iter().any(|unit| unit.scalar("KillMode") == Some("process"));
+        mechanism
+            .and_where(planner.may_ask("SendSIGKILL", is_false), "SendSIGKILL", Value::Bool(true))
+            .and_where(
+                planner.may_ask("FinalKillSignal", not_the_last),
+                "FinalKillSignal",
+                Value::word("SIGKILL"),
+            )
+            .and_where(left, "KillMode", Value::word("mixed"))
+    }
+
     /// Commands with `+`, `!` and `!!` run outside of the sandbox.
     fn commands(&self, planner: &mut Planner<'_>) {
         let outside: Vec<String> =
@@ -284,7 +300,18 @@ impl Privileges {
                 .leaves_open(format!("the policy lets these run outside of the sandbox: {named}")),
         };
         let confine = self.privileged_commands == PrivilegedCommands::Confine;
-        if guarantee(&COMMANDS_CONFINED).by(mechanism).keep(planner) && confine {
+        if !guarantee(&COMMANDS_CONFINED).by(Self::end_with_the_unit(planner, mechanism)).keep(planner) {
+            return;
+        }
+        let target = planner.target;
+        let known = |name: &str| {
+            directive::lookup(Section::Service, name)
+                .is_some_and(|directive| directive.known_to(target.systemd))
+        };
+        for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
+            base.forgo_others(&mut unit.settings, known);
+        }
+        if confine {
             for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
                 if let Err(error) = base.confine(&mut unit.settings) {
                     let kind = Kind::Unit {
@@ -306,7 +333,9 @@ fn kernel(planner: &mut Planner<'_>) {
     let one =
         |planner: &mut Planner<'_>, promised, mechanism| guarantee(promised).by(mechanism).keep(planner);
     // systemd sets what the unit asks for before it installs the filter.
-    let realtime = planner.may_ask("CPUSchedulingPolicy", |policy| matches!(policy, "fifo" | "rr"));
+    // It takes numbers as well as names.
+    let realtime =
+        planner.may_ask("CPUSchedulingPolicy", |policy| !matches!(policy, "" | "other" | "batch" | "idle"));
     let restricted = Mechanism::service("RestrictRealtime", yes());
     one(planner, &NO_REALTIME, restricted.and_where(realtime, "CPUSchedulingPolicy", Value::word("other")));
     guarantee(&MACHINE_KEPT_RUNNING)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::Kind;
 use crate::document::escape;
+use crate::examine::control::controlled;
 use crate::guarantee::guarantees;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::scalar::{CredentialName, HostPath};
@@ -48,6 +49,18 @@ impl Secrets {
                     "the file of the credential `{name}` cannot be optional: systemd has no way to say so"
                 );
                 let help = format!("write `{}`", source.path());
+                let field = format!("/secrets/{map}/{}", escape(name.as_str()));
+                planner.find(Finding::new(Kind::Conflict { reason, help }, field));
+            }
+        }
+        for (map, entries) in [("credentials", &self.credentials), ("encrypted", &self.encrypted)] {
+            for (name, source) in entries {
+                let Some(written) = controlled(planner, source.path()) else { continue };
+                let reason = format!(
+                    "the credential `{name}` lies below `{written}`, where the service can put links: systemd would read it any file \
+                     of the machine"
+                );
+                let help = "keep it where the service does not write, such as /etc".to_owned();
                 let field = format!("/secrets/{map}/{}", escape(name.as_str()));
                 planner.find(Finding::new(Kind::Conflict { reason, help }, field));
             }

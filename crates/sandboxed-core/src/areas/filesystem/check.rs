@@ -4,6 +4,7 @@ use super::paths::below;
 use super::programs::{STORE, SYSTEM};
 use super::{Filesystem, PROGRAMS_FIXED, RUNTIME_HIDDEN, Root, fields};
 use crate::diagnostic::Kind;
+use crate::examine::control::controlled;
 use crate::planner::{Finding, Planner};
 
 /// Directories that belong to the whole machine.
@@ -41,9 +42,72 @@ const MASTERS: &[&str] = &[
     "/run/systemd/private",
 ];
 
+/// Directories of services that all others rely on, beside what belongs to the whole machine.
+const OTHERS: &[&str] = &[
+    "/etc/ssh",
+    "/etc/ssl",
+    "/etc/sandboxed",
+    "/etc/systemd",
+    "/run/containerd",
+    "/run/docker",
+    "/run/libvirt",
+    "/run/lock",
+    "/run/nscd",
+    "/run/podman",
+    "/run/sandboxed",
+    "/run/udev",
+    "/var/lib/dbus",
+    "/var/lib/docker",
+    "/var/lib/dpkg",
+    "/var/lib/nixos",
+    "/var/lib/private",
+    "/var/lib/systemd",
+    "/var/log/journal",
+    "/var/log/private",
+    "/var/cache/private",
+];
+
+/// Whose a directory is that systemd is to make for a service, if it is not the service's: systemd gives the directory, and in
+/// most cases all that is in it, to the service's user.
+pub(crate) fn belongs_to_others(directory: &str) -> Option<String> {
+    if BROAD.contains(&directory) {
+        return Some("the whole machine's".to_owned());
+    }
+    if let Some(master) = MASTERS.iter().find(|master| below(master, directory)) {
+        return Some(format!("where {master} is, whose owner does for everybody what root may do"));
+    }
+    OTHERS
+        .iter()
+        .find(|other| below(directory, other))
+        .map(|other| format!("of {other}, on which others rely"))
+}
+
 impl Filesystem {
+    /// What systemd binds, as root, from below a directory that the service writes.
+    fn check_control(&self, planner: &mut Planner<'_>) {
+        let sockets = planner.policy.ipc.sockets.iter().enumerate();
+        let sockets = sockets.map(|(index, socket)| (format!("/ipc/sockets/{index}"), socket));
+        // Programs below it are shown with it and not bound.
+        let named = self.written().chain(fields("readable", &self.readable)).chain(sockets);
+        for (field, named) in named {
+            let Some(written) = controlled(planner, named.path()) else { continue };
+            let reason = format!(
+                "`{}` lies below `{written}`, where the service can put links: any file of the machine would be bound there",
+                named.path()
+            );
+            let help = "leave it out: the service has it with what is above it".to_owned();
+            let finding = Finding::new(Kind::Conflict { reason, help }, field);
+            let above = self.written().find(|(_, above)| above.path() == written);
+            planner.find(match above {
+                Some((above, _)) => finding.related(above, "written by the service"),
+                None => finding,
+            });
+        }
+    }
+
     /// Paths that contradict each other, or that would open more than their field says.
     pub(super) fn check(&self, planner: &mut Planner<'_>) {
+        self.check_control(planner);
         for (field, named) in self.named() {
             if BROAD.contains(&named.path()) && self.root == Root::Own {
                 let reason = format!("`{}` belongs to the whole machine, not to a service", named.path());

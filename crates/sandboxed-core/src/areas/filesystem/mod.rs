@@ -15,6 +15,7 @@ use crate::guarantee::guarantees;
 use crate::planner::Planner;
 use crate::scalar::{EtcPath, HostPath, Size};
 
+pub(crate) use check::belongs_to_others;
 pub(crate) use paths::below;
 pub(crate) use programs::visible;
 

@@ -1,14 +1,19 @@
 //! The root that everything of the machine is bound into, or the machine's own.
 
+use std::collections::BTreeSet;
+
 use sandboxed_systemd::value::{AbsPath, Bind, PathSpec, Value};
 
 use super::paths::{bind, hidden, spec, tmpfs};
 use super::programs::{STORE, system_paths};
 use super::{Filesystem, HOST_FILES_UNREADABLE, HOST_FILES_UNWRITABLE, MOUNTS_ENFORCED, Root};
 use crate::areas::network::Resolver;
+use crate::examine::control::controlled;
 use crate::plan::Skeleton;
 use crate::planner::{Mechanism, Planner, guarantee};
+use crate::scalar::HostPath;
 use crate::target::{BESIDE_USR, Distribution};
+use crate::unit::Unit;
 
 impl Filesystem {
     pub(super) fn root(&self, planner: &mut Planner<'_>) {
@@ -41,7 +46,7 @@ impl Filesystem {
                         // Said again, so that this holds where another guarantee that rests on it is waived.
                         .and("RootDirectory", directory.clone())
                         .summary("an empty root, read-only, into which what it may write is bound"))
-                    .except(self.written().map(|(_, named)| named.path().to_owned()))
+                    .except(self.changed(planner))
                     .keep(planner);
                 let readable = self.bound(planner);
                 guarantee(&HOST_FILES_UNREADABLE)
@@ -51,6 +56,7 @@ impl Filesystem {
                         .summary("an empty root, into which what it may read is bound"))
                     .except(self.shown(planner))
                     .except(self.readable.iter().map(|named| named.path().to_owned()))
+                    .except(self.secret_etc())
                     .keep(planner);
             }
             Root::Host => {
@@ -65,15 +71,24 @@ impl Filesystem {
                     .by(Mechanism::service("ProtectSystem", Value::word("strict"))
                         .and("ReadWritePaths", Value::Paths(writable()))
                         .summary("the host's tree, read-only but for what it may write"))
-                    .except(self.written().map(|(_, named)| named.path().to_owned()))
+                    .except(self.changed(planner))
                     .keep(planner);
                 guarantee(&HOST_FILES_UNREADABLE)
                     .by(Mechanism::service("InaccessiblePaths", hidden(&self.hidden))
                         .summary("the modes of the host's files")
-                        .leaves_open("the policy shows the service the host's tree: it reads whatever its user could read"))
+                        .leaves_open(
+                            "the policy shows the service the host's tree: it reads whatever its user could \
+                                     read, and talks to sockets outside of /run that its user could talk to",
+                        ))
                     .keep(planner);
             }
         }
+    }
+
+    /// What of the host's the service changes: what the policy names, and what systemd makes for its units.
+    fn changed(&self, planner: &Planner<'_>) -> BTreeSet<String> {
+        let made = planner.base.iter().flat_map(Unit::directories);
+        self.written().map(|(_, named)| named.path().to_owned()).chain(made).collect()
     }
 
     /// What every service sees of the host, so that programs run and users have names: what is named here holds no secrets
@@ -83,6 +98,13 @@ impl Filesystem {
         let system = (!nixos).then(|| "/usr".to_owned());
         let users = self.etc.iter().any(|name| name.as_str() == "passwd").then(|| "/etc/passwd".to_owned());
         system.into_iter().chain(users).collect()
+    }
+
+    /// What the policy shows of /etc that not every service sees.
+    fn secret_etc(&self) -> Vec<String> {
+        let usual = Self::default().etc;
+        let further = self.etc.iter().filter(|name| !usual.contains(name));
+        further.map(|name| format!("/etc/{name}")).collect()
     }
 
     /// What an own root has of the host's files, read-only.
@@ -98,7 +120,8 @@ impl Filesystem {
             .iter()
             .filter_map(|name| AbsPath::new(&format!("/etc/{name}")).ok())
             .map(|file| Bind::new(file).optional());
-        let named = self.readable.iter().chain(&self.executable).filter_map(bind);
+        let shown = |named: &&HostPath| controlled(planner, named.path()).is_none();
+        let named = self.readable.iter().chain(self.executable.iter().filter(shown)).filter_map(bind);
         let resolv_conf = match planner.policy.network.resolver {
             Resolver::Host => AbsPath::new("/etc/resolv.conf").ok().map(|file| Bind::new(file).optional()),
             Resolver::Servers => {

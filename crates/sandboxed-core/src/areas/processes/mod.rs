@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Mode;
 use crate::guarantee::guarantees;
+use crate::launch::BESIDE_MAIN;
 use crate::planner::{Mechanism, Planner, guarantee};
+use crate::unit::Unit;
 
 /// What the service sees of other processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -119,6 +121,8 @@ impl Processes {
         } else {
             (hidden, untouched)
         };
+        let beside = || Self::beside(planner);
+        let (hidden, untouched) = (hidden.except(beside()), untouched.except(beside()));
         hidden.keep(planner);
         untouched.keep(planner);
         let all = match self.proc {
@@ -144,6 +148,13 @@ impl Processes {
             );
         }
         self.host(planner);
+    }
+
+    /// The commands that speak to the main process, and so are where other processes of the same user are seen.
+    fn beside(planner: &Planner<'_>) -> Vec<String> {
+        let commands = planner.base.iter().flat_map(Unit::commands);
+        let beside = commands.filter(|command| BESIDE_MAIN.contains(&command.directive));
+        beside.map(|command| format!("{}={}", command.directive, command.line.program)).collect()
     }
 
     /// Whether unshare(1) makes the namespace, and mounts a /proc without what systemd does to it.

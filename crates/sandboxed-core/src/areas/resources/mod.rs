@@ -4,6 +4,8 @@
 
 mod disk;
 
+use std::collections::BTreeSet;
+
 use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use crate::number::integer;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::policy::present;
 use crate::scalar::{Memory, Size};
+use crate::unit::Unit;
 
 /// How much of the machine the service may use. The limits are of its slice: they hold for all of its processes together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -120,6 +123,9 @@ guarantees! { Resources;
         "cannot make the machine's core dump handler work for it";
 }
 
+/// The most descriptors that a service leaves with systemd.
+const STORED: u64 = 512;
+
 impl Resources {
     /// Plans this area. What a slice can limit is limited there, for all processes of the service together.
     pub(super) fn plan(&self, planner: &mut Planner<'_>) {
@@ -133,6 +139,8 @@ impl Resources {
         // Above its limit one of its own processes ends; where the machine as a whole has no memory left, not others first.
         let spared = planner.may_ask("OOMScoreAdjust", |score| score.starts_with('-'));
         let limits = limits.and_where(spared, "OOMScoreAdjust", Value::Signed(0));
+        let omitted = planner.may_ask("ManagedOOMPreference", |wish| !matches!(wish, "" | "none"));
+        let limits = limits.and_where(omitted, "ManagedOOMPreference", Value::word("none"));
         let unlimited = self.memory.as_str() == "infinity";
         let limits =
             if unlimited { limits.leaves_open("the policy sets no limit to its memory") } else { limits };
@@ -144,12 +152,21 @@ impl Resources {
         }
         let urgent = planner.may_ask("Nice", |nice| nice.starts_with('-'));
         guarantee(&PROCESSORS_SHARED).by(shares.and_where(urgent, "Nice", Value::Signed(0))).keep(planner);
-        let urgent = planner.may_ask("IOSchedulingClass", |class| matches!(class, "realtime" | "1"));
+        let urgent = planner.may_ask("IOSchedulingClass", |class| {
+            !matches!(class, "" | "none" | "best-effort" | "idle" | "0" | "2" | "3")
+        });
         let disks = self.disks(planner).and_where(urgent, "IOSchedulingClass", Value::word("best-effort"));
         guarantee(&DISKS_SHARED).by(disks).keep(planner);
         self.disk_space(planner);
+        // Those that it leaves with systemd are PID 1's, which has a limit for all.
+        let stored =
+            planner.may_ask("FileDescriptorStoreMax", |most| !matches!(most.parse(), Ok(0..=STORED)));
         guarantee(&OPEN_FILES_LIMITED)
-            .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)))
+            .by(Mechanism::service("LimitNOFILE", Value::Number(self.open_files)).and_where(
+                stored && !planner.base.is_empty(),
+                "FileDescriptorStoreMax",
+                Value::Number(STORED),
+            ))
             .keep(planner);
         // At a limit of 0 the kernel still starts the handler of a piped core_pattern, as root and with the service's memory;
         // at 1 it does not, and writes no file either: core(5), fs/coredump.c.
@@ -185,10 +202,13 @@ impl Resources {
             let help = "name an amount, such as `50M`".to_owned();
             planner.find(Finding::new(Kind::Conflict { reason, help }, "/resources/ioBandwidth"));
         }
-        let state =
-            planner.policy.filesystem.state.iter().filter(|state| !state.is_optional()).filter_map(path);
-        let mut paths: Vec<AbsPath> = std::iter::once(AbsPath::root()).chain(state).collect();
-        paths.dedup();
+        let filesystem = &planner.policy.filesystem;
+        let written = filesystem.state.iter().chain(&filesystem.writable);
+        let written = written.filter(|written| !written.is_optional()).filter_map(path);
+        // What systemd makes for the units need not be there when the slice starts, what it is below is.
+        let made = planner.base.iter().flat_map(Unit::directories);
+        let above = made.filter_map(|directory| AbsPath::new(&directory).ok()?.parent());
+        let paths: BTreeSet<AbsPath> = std::iter::once(AbsPath::root()).chain(written).chain(above).collect();
         let rates = || Value::Rates(paths.iter().map(|path| (path.clone(), bytes)).collect());
         weight.and_slice("IOReadBandwidthMax", rates()).and_slice("IOWriteBandwidthMax", rates())
     }
