@@ -13,6 +13,10 @@ use crate::private::world::{self, ask_and_leave, attempts, prepared, until};
 pub(crate) const CASES: &[Case] = &[
     Case::new("owner::ends_and_the_filter_stays", ends_and_the_filter_stays),
     Case::new("owner::ends_and_the_network_stays_closed", ends_and_the_network_stays_closed),
+    Case::new(
+        "owner::takes_over_what_it_can_and_closes_the_rest",
+        takes_over_what_it_can_and_closes_the_rest,
+    ),
 ];
 
 /// Addresses of the machine, and of a container that it alone reaches.
@@ -84,6 +88,78 @@ fn nothing_gets_through(suite: Suite, mode: &str, owner: &str, table: &str) -> R
         machine.check(["systemctl", "restart", unit])?;
         machine.check(["systemctl", "start", "served.service"])?;
         until("it answers again", || Ok(world::ask(&machine, "", "127.0.0.1 8008", "")?.is_some()))?;
+    }
+    Ok(())
+}
+
+/// An owner that begins while slices are there loads their rules. A file that nft refuses, or that nobody can read, costs its own
+/// sandbox everything and no other anything.
+fn takes_over_what_it_can_and_closes_the_rest(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    for (name, port) in [("served", 8008), ("other", 8009)] {
+        let policy = format!(
+            r#"{{ "version": 1, "name": "{name}", "units": ["{name}.service"], "filesystem": {{ "readable": ["/usr/local/lib"] }},
+                "network": {{ "resolver": "none", "listen": [{{ "port": {port} }}] }} }}"#
+        );
+        machine.write(&format!("/root/{name}.json"), 0o644, policy.as_bytes())?;
+    }
+    sandbox::apply(&machine, &["--restart", "/root/served.json", "/root/other.json"])?;
+    let (local, remote) = ("198.51.100.1 5555", "198.51.100.2 5555");
+    // A process in the slice that nothing stops with the rules.
+    let reaches = |name: &str, to: &str| -> Result<bool> {
+        let (address, port) = to.split_once(' ').context("no port")?;
+        let connect = format!("import socket; socket.create_connection(('{address}', {port}), 2).recv(9)");
+        let slice = format!("--slice=sandboxed-{name}.slice");
+        let run = [
+            "systemd-run",
+            "--quiet",
+            "--wait",
+            "--collect",
+            &slice,
+            "--uid=games",
+            "python3",
+            "-c",
+            &connect,
+        ];
+        Ok(machine.run(run)?.success())
+    };
+    let file = |end: &str| -> Result<String> {
+        let find = format!(
+            "ls /etc/sandboxed/nftables/sandboxed-other{end} /etc/nftables/sandboxed-other{end} 2>/dev/null || true"
+        );
+        Ok(machine.script(&find)?.trim().to_owned())
+    };
+    let (chains, elements) = (file(".nft")?, file("+elements.nft")?);
+    for (what, broken, mended) in [
+        (
+            "nft refuses its chains",
+            format!("cp {chains} /root/kept; echo 'no rule' >> {chains}"),
+            format!("cp /root/kept {chains}"),
+        ),
+        ("its chains are gone", format!("mv {chains} /root/kept"), format!("mv /root/kept {chains}")),
+        (
+            "its elements are",
+            format!("mv {elements} /root/kept; mkdir {elements}"),
+            format!("rmdir {elements}; mv /root/kept {elements}"),
+        ),
+    ] {
+        machine.script(
+            "systemctl stop sandboxed-filter.service served.service other.service
+             systemctl start sandboxed-served.slice sandboxed-other.slice",
+        )?;
+        for name in ["served", "other"] {
+            ensure!(reaches(name, local)?, "{what}: without rules {name} does not reach the machine");
+        }
+        machine.script(&broken)?;
+        machine.script("systemctl start sandboxed-filter.service")?;
+        ensure!(!reaches("served", local)?, "{what}: that opens the machine to another sandbox");
+        ensure!(!reaches("other", local)?, "{what}: that opens the machine to it");
+        ensure!(reaches("served", remote)?, "{what}: that closes everything to another sandbox");
+        ensure!(!reaches("other", remote)?, "{what}: a sandbox without rules reaches others");
+        machine.script(&mended)?;
+        machine.script("systemctl restart served.service other.service")?;
+        until("they answer again", || Ok(world::ask(&machine, "", "127.0.0.1 8009", "")?.is_some()))?;
+        ensure!(reaches("other", remote)? && !reaches("other", local)?, "{what}: mended it is not as before");
     }
     Ok(())
 }

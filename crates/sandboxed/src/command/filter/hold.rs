@@ -104,21 +104,32 @@ fn load_table(nft: &mut Nft, table: &Path, uplinks: &BTreeSet<u32>) -> Result<()
     // One that somebody else left there without an owner can't be taken over, only replaced.
     let bare = format!("{}{text}{}", Script::delete(&names::table()), Filter::set_uplinks(&uplinks));
     let folder = table.parent().unwrap_or(Path::new("/"));
-    let mut refused = None;
+    let mut alone = None;
     let loaded = when_free(|| {
-        if let Loaded::No(reason) = nft.load(&format!("{bare}{}", installed::running(folder)))? {
-            refused = Some(reason);
-            // Without their rules they are closed as soon as one of them is started anew.
-            return nft.load(&bare);
+        let (rules, unread) = installed::running(folder);
+        for file in unread {
+            eprintln!("{file}: what has no rules is closed");
         }
-        refused = None;
+        let together: String = rules.values().map(String::as_str).collect();
+        // What has no rules, or none that are accepted, is refused all that it sends: the table knows its slice.
+        let closed = format!("{bare}{}", installed::closing()?);
+        if let Loaded::No(reason) = nft.load(&format!("{closed}{together}"))? {
+            alone = Some((reason, rules));
+            return nft.load(&closed);
+        }
+        alone = None;
         Ok(Loaded::Yes)
     })?;
     if let Loaded::No(reason) = loaded {
         bail!("the table was refused: {reason}");
     }
-    if let Some(reason) = refused {
-        eprintln!("the rules of running sandboxes were refused: {reason}");
+    if let Some((reason, rules)) = alone {
+        eprintln!("the rules of running sandboxes were refused, and are loaded one by one: {reason}");
+        for (name, rules) in rules {
+            if let Loaded::No(reason) = nft.load(&rules)? {
+                eprintln!("{name} has no rules, so all that it sends is refused: {reason}");
+            }
+        }
     }
     Ok(())
 }
