@@ -217,6 +217,15 @@ fn leaves_ports_to_others(suite: Suite) -> Result<()> {
         let error = error.unwrap_or_default();
         ensure!(error.starts_with("PermissionError") && left, "{kind} leaves no port for {used_up}: {error}");
     }
+    // Another number counts on from where the one before was.
+    machine.script("sysctl -qw net.ipv4.ip_local_port_range='50000 50149'")?;
+    let exhaust = "exhaust udp 198.51.100.2 5555";
+    expect(&machine, "with a hundred", exhaust, false)?;
+    let other = "--hold-ports --port=tcp/8008 --open-sockets=101 sandboxed.slice/sandboxed-served.slice";
+    machine.script(&format!("sandboxed filter sockets {other}"))?;
+    expect(&machine, "with one more", exhaust, false)?;
+    ensure!(gets_ports(&machine, "udp")?, "each number is had anew");
+    expect(&machine, "it closes them", "release", true)?;
     // Its own connections go on meanwhile, and those that it accepts do not count.
     for _ in 0..150 {
         ensure!(ask(&machine, "", SERVED, "")?.is_some(), "it does not answer any more");

@@ -28,7 +28,8 @@ impl Network {
     ) -> (bool, Option<Sockets>) {
         let (taken, binds) = self.keep_ports(planner, &beside, filter, otherwise);
         let without = Self::holder(planner).err();
-        let together = "several sandboxes may use up the machine's ports together";
+        let together = "several sandboxes may use up the machine's ports together; a connection that it accepted can be made a further \
+                        port that it listens at, and one that it has ended keeps its port for as long as the other end does not read";
         let left = match self.limits.open_connections {
             Some(_) => together.to_owned(),
             None => format!(

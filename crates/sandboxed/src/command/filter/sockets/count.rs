@@ -1,6 +1,7 @@
 //! How many sockets the service has, and how many connections it has begun of late. Each holds one of the ports that the kernel
 //! gives to whoever asks; a connection does so for a minute after its end (`TIME_WAIT`), when there is no socket any more.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use anyhow::Result;
@@ -28,7 +29,8 @@ const BEGUN: i16 = 16;
 const LENGTH: u32 = 24;
 
 /// A period is 2^33 ns, 8.6 s. `TCP_TIMEWAIT_LEN` (net/tcp.h), 60 s, lies across eight of them at most, so what ended connections
-/// hold is at most twice as many ports as there may be sockets.
+/// hold for that is at most twice as many ports as there may be sockets. They hold more where the other end does not read what
+/// was sent, and so does not let them end.
 const PERIOD_BITS: i32 = 33;
 const PERIODS: i32 = 4;
 /// Where on the stack the key of the entry is.
@@ -40,12 +42,16 @@ const RESULT: Register = Register::Result;
 const VALUE: Register = Register::First;
 
 impl Count {
-    /// Begins to count.
+    /// Begins to count, or goes on where programs do already that share these maps.
     ///
     /// # Errors
     /// If the kernel has no such maps.
-    pub(super) fn new(most: u32) -> Result<Self> {
-        Ok(Self { numbers: Map::array(LENGTH)?, counted: Map::of_sockets()?, most: i32::try_from(most)? })
+    pub(super) fn with(maps: &BTreeSet<u32>, most: u32) -> Result<Self> {
+        let (numbers, counted) = match Map::in_use(maps)? {
+            Some(both) => both,
+            None => (Map::array(LENGTH)?, Map::of_sockets()?),
+        };
+        Ok(Self { numbers, counted, most: i32::try_from(most)? })
     }
 
     /// The entry, in [`RESULT`]; it is always there, which the kernel is not told.
@@ -80,7 +86,8 @@ impl Count {
             .chain(self.entry())
             .chain([load_double(VALUE, RESULT, PERIOD)])
             .chain(when(
-                Test::Differ(VALUE, period),
+                // A thread that was held up in between must not take it back.
+                Test::Below(VALUE, period),
                 [set(VALUE, 0), store_double(RESULT, BEGUN, VALUE), store_double(RESULT, PERIOD, period)],
             ))
             .chain([set(VALUE, 1), add_to(RESULT, BEGUN, VALUE), load_double(VALUE, RESULT, BEGUN)])
@@ -97,7 +104,9 @@ impl Count {
         std::iter::once(copy(Register::Context, Register::First))
             .chain(self.mark(CREATE))
             .chain(when(Test::Null(RESULT), end(Answer::Refuse)))
-            .chain([copy(Register::Kept, RESULT)])
+            .chain([copy(Register::Kept, RESULT), load_double(VALUE, RESULT, 0)])
+            // By the program that this one replaces, which is asked as well until it is gone.
+            .chain(when(Test::Is(VALUE, 1), end(Answer::Allow)))
             .chain(self.entry())
             .chain([set(VALUE, 1), add_to(RESULT, OPEN, VALUE), load_double(VALUE, RESULT, OPEN)])
             .chain(when(Test::Above(VALUE, self.most), take_back))

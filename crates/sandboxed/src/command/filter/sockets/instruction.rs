@@ -58,7 +58,7 @@ pub(super) enum Test {
     Is(Register, i32),
     /// In the whole register.
     Above(Register, i32),
-    Differ(Register, Register),
+    Below(Register, Register),
     Null(Register),
 }
 
@@ -144,10 +144,10 @@ pub(super) fn when(test: Test, part: impl AsRef<[Instruction]>) -> Code {
     let over = i16::try_from(part.len()).unwrap_or(i16::MAX);
     debug_assert!(over < i16::MAX, "{} instructions to jump over", part.len());
     let jump = match test {
-        // `JMP32 | JNE | K`, `JMP | JLE | K`, `JMP | JEQ | X`, `JMP | JNE | K`
+        // `JMP32 | JNE | K`, `JMP | JLE | K`, `JMP | JGE | X`, `JMP | JNE | K`
         Test::Is(register, constant) => instruction(0x56, register as u8, 0, over, constant),
         Test::Above(register, constant) => instruction(0xb5, register as u8, 0, over, constant),
-        Test::Differ(one, other) => instruction(0x1d, one as u8, other as u8, over, 0),
+        Test::Below(one, other) => instruction(0x3d, one as u8, other as u8, over, 0),
         Test::Null(register) => instruction(0x55, register as u8, 0, over, 0),
     };
     std::iter::once(jump).chain(part.iter().copied()).collect()

@@ -18,6 +18,7 @@ pub(super) enum Command {
     Attach = 8,
     Detach = 9,
     DescriptorById = 13,
+    MapById = 14,
     Info = 15,
     Query = 16,
     LoadTypes = 18,
@@ -27,6 +28,8 @@ pub(super) enum Command {
 const BESIDE_OTHERS: u32 = 1 << 1;
 /// The most programs of one kind in one group: `BPF_CGROUP_MAX_PROGS`.
 const MOST: usize = 64;
+/// The most maps of a program of ours.
+const MAPS: usize = 2;
 /// What our programs are called, so that they are known again.
 const NAME: &[u8; 16] = b"sandboxed_sock\0\0";
 
@@ -71,8 +74,10 @@ impl Hook {
 pub(super) struct Program {
     descriptor: OwnedFd,
     name: [u8; 16],
-    /// What identifies its instructions: a hash of theirs.
+    /// What identifies its instructions: a hash of theirs, but for the maps that they name.
     pub(super) tag: [u8; 8],
+    /// The numbers of these maps.
+    pub(super) maps: Vec<u32>,
 }
 
 /// The parts of `union bpf_attr` that these commands read, as far as they do: what is missing at the end is zero.
@@ -116,18 +121,18 @@ struct Query {
 
 #[repr(C)]
 #[derive(Default)]
-struct ById {
-    id: u32,
-    next: u32,
-    flags: u32,
+pub(super) struct ById {
+    pub(super) id: u32,
+    pub(super) next: u32,
+    pub(super) flags: u32,
 }
 
 #[repr(C)]
 #[derive(Default)]
-struct AskInfo {
-    program: u32,
-    length: u32,
-    info: u64,
+pub(super) struct AskInfo {
+    pub(super) object: u32,
+    pub(super) length: u32,
+    pub(super) info: u64,
 }
 
 /// The beginning of `struct bpf_prog_info`.
@@ -227,15 +232,18 @@ impl Program {
     }
 
     fn of(descriptor: OwnedFd) -> Result<Self> {
-        let mut info = Info::default();
+        let mut maps = [0_u32; MAPS];
+        let mut info =
+            Info { map_count: u32::try_from(MAPS)?, maps: address(maps.as_mut_ptr()), ..Info::default() };
         let mut asked = AskInfo {
-            program: number(&descriptor),
+            object: number(&descriptor),
             length: u32::try_from(size_of_val(&info))?,
             info: address(std::ptr::from_mut(&mut info)),
         };
         // SAFETY: there is room for as much as is said.
         unsafe { bpf(Command::Info, &mut asked) }.context("the kernel does not describe a program")?;
-        Ok(Self { descriptor, name: info.name, tag: info.tag })
+        let maps = maps.into_iter().take(usize::try_from(info.map_count)?).collect();
+        Ok(Self { descriptor, name: info.name, tag: info.tag, maps })
     }
 
     /// Whether it is one of this program's.

@@ -1,17 +1,22 @@
 //! What programs keep between their calls.
 #![allow(unsafe_code)]
 
+use std::collections::BTreeSet;
 use std::mem::size_of_val;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::{Context, Result};
 
-use super::kernel::{Command, address, bpf, number, owned};
+use super::kernel::{AskInfo, ById, Command, address, bpf, number, owned};
 
 /// What programs have in common, and keep between their calls.
 pub(super) struct Map {
     descriptor: OwnedFd,
 }
+
+/// `BPF_MAP_TYPE_ARRAY` and `BPF_MAP_TYPE_SK_STORAGE`
+const ARRAY: u32 = 2;
+const SOCKETS: u32 = 24;
 
 impl AsFd for Map {
     fn as_fd(&self) -> BorrowedFd<'_> {
@@ -99,8 +104,6 @@ impl Map {
     /// # Errors
     /// If the kernel has none for us.
     pub(super) fn array(length: u32) -> Result<Self> {
-        /// `BPF_MAP_TYPE_ARRAY`
-        const ARRAY: u32 = 2;
         Self::make(MakeMap { kind: ARRAY, key: 4, value: length, entries: 1, ..MakeMap::default() })
     }
 
@@ -110,8 +113,6 @@ impl Map {
     /// # Errors
     /// If the kernel has none for us.
     pub(super) fn of_sockets() -> Result<Self> {
-        /// `BPF_MAP_TYPE_SK_STORAGE`
-        const SOCKETS: u32 = 24;
         /// `BPF_F_NO_PREALLOC`, which it takes.
         const AS_NEEDED: u32 = 1;
         let types = TYPES;
@@ -134,6 +135,40 @@ impl Map {
             value_type: 2,
             ..MakeMap::default()
         })
+    }
+
+    /// The array and the map of sockets among maps that are in use, by their numbers, if these are no more and no less.
+    ///
+    /// # Errors
+    /// If the kernel does not show them.
+    pub(super) fn in_use(numbers: &BTreeSet<u32>) -> Result<Option<(Self, Self)>> {
+        let (mut array, mut sockets) = (None, None);
+        for &id in numbers {
+            let mut asked = ById { id, ..ById::default() };
+            // SAFETY: there are no addresses.
+            let map =
+                unsafe { bpf(Command::MapById, &mut asked) }.context("the kernel does not show a map")?;
+            let map = Self { descriptor: owned(map)? };
+            match map.kind()? {
+                ARRAY => array = array.xor(Some(map)),
+                SOCKETS => sockets = sockets.xor(Some(map)),
+                _ => return Ok(None),
+            }
+        }
+        Ok(array.zip(sockets).filter(|_| numbers.len() == 2))
+    }
+
+    fn kind(&self) -> Result<u32> {
+        // The beginning of `struct bpf_map_info`.
+        let mut kind = 0_u32;
+        let mut asked = AskInfo {
+            object: number(&self.descriptor),
+            length: u32::try_from(size_of_val(&kind))?,
+            info: address(&raw mut kind),
+        };
+        // SAFETY: there is room for as much as is said.
+        unsafe { bpf(Command::Info, &mut asked) }.context("the kernel does not describe a map")?;
+        Ok(kind)
     }
 
     fn make(mut asked: MakeMap) -> Result<Self> {

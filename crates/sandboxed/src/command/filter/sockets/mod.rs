@@ -24,6 +24,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use rustix::fs::{FlockOperation, flock};
 use sandboxed_core::areas::network::OtherPorts;
 use sandboxed_core::plan;
 
@@ -97,19 +98,20 @@ impl Rules {
     /// # Errors
     /// If the kernel does not let it be.
     pub(crate) fn hold(&self, group: &Path) -> Result<()> {
-        let programs = self.load()?;
         let group = open(group)?;
-        // Those that count share what they count. So all are new, or none is.
-        if in_force(&group, &programs)? {
+        // Two at once would leave some of the programs of each.
+        flock(&group, FlockOperation::LockExclusive).context("the control group cannot be locked")?;
+        let before = Attached::to(&group)?;
+        let planned = self.load(&before)?;
+        if before.are(&planned) {
             return Ok(());
         }
-        for (hook, new) in programs {
-            let before = Program::attached(group.as_fd(), hook)?;
+        for (hook, new) in planned {
             // While both are there both have to allow what is asked: there is no moment in which it may do more.
             if let Some(new) = new {
                 new.attach(group.as_fd(), hook)?;
             }
-            for old in before.iter().filter(|old| old.is_ours()) {
+            for old in before.ours(hook) {
                 old.detach(group.as_fd(), hook)?;
             }
         }
@@ -121,12 +123,13 @@ impl Rules {
     /// # Errors
     /// If the kernel does not say, as to those who are not root.
     pub(crate) fn are_in_force(&self, group: &Path) -> Result<bool> {
-        in_force(&open(group)?, &self.load()?)
+        let attached = Attached::to(&open(group)?)?;
+        Ok(attached.are(&self.load(&attached)?))
     }
 
-    /// Has the kernel take the programs, for each hook that there is.
-    fn load(&self) -> Result<Vec<(Hook, Option<Program>)>> {
-        let count = self.most.map(Count::new).transpose().context(WITHOUT)?;
+    /// Has the kernel take the programs, for each hook that there is. They go on to count where others have begun.
+    fn load(&self, before: &Attached) -> Result<Planned> {
+        let count = self.most.map(|most| Count::with(&before.maps(), most)).transpose().context(WITHOUT)?;
         let program = |hook| {
             let code = self.program(hook, count.as_ref());
             let program = code.map(|code| Program::load(hook, &code)).transpose().context(WITHOUT)?;
@@ -152,17 +155,36 @@ impl Rules {
 /// How a service does without.
 const WITHOUT: &str = "a policy that accepts `ports-not-taken` and `ports-not-exhausted` does without";
 
-/// Whether these programs of ours are those of the group, and no others of ours.
-fn in_force(group: &File, programs: &[(Hook, Option<Program>)]) -> Result<bool> {
-    for (hook, planned) in programs {
-        let attached = Program::attached(group.as_fd(), *hook)?;
-        let ours: Vec<_> =
-            attached.iter().filter(|program| program.is_ours()).map(|program| program.tag).collect();
-        if ours != planned.iter().map(|program| program.tag).collect::<Vec<_>>() {
-            return Ok(false);
-        }
+/// The programs that there are to be.
+type Planned = Vec<(Hook, Option<Program>)>;
+
+/// The programs that a group has.
+struct Attached(Vec<(Hook, Vec<Program>)>);
+
+impl Attached {
+    fn to(group: &File) -> Result<Self> {
+        let at = |hook| Ok((hook, Program::attached(group.as_fd(), hook)?));
+        Hook::ALL.into_iter().map(at).collect::<Result<_>>().map(Self)
     }
-    Ok(true)
+
+    fn ours(&self, hook: Hook) -> impl Iterator<Item = &Program> {
+        let there = self.0.iter().filter(move |(at, _)| *at == hook).flat_map(|(_, programs)| programs);
+        there.filter(|program| program.is_ours())
+    }
+
+    /// The maps of ours: where all is well these are the two that those which count share.
+    fn maps(&self) -> BTreeSet<u32> {
+        let ours = Hook::ALL.into_iter().flat_map(|hook| self.ours(hook));
+        ours.flat_map(|program| program.maps.iter().copied()).collect()
+    }
+
+    /// Whether ours are these and no others, down to what they share.
+    fn are(&self, planned: &Planned) -> bool {
+        planned.iter().all(|(hook, planned)| {
+            let ours = self.ours(*hook).map(|program| (program.tag, &program.maps));
+            ours.eq(planned.iter().map(|program| (program.tag, &program.maps)))
+        })
+    }
 }
 
 fn open(group: &Path) -> Result<File> {
