@@ -43,11 +43,12 @@ pub mod names {
         service = "service";
         /// What every service's chain for received packets begins its name with.
         offer = "offer";
-        /// IPv4 peers on this machine that called a service by UDP: address, port, and the service's port.
+        /// What begins the name of a service's set of IPv4 peers on this machine that called it by UDP: address, port, and the
+        /// service's port.
         callers4 = "callers4";
         /// The same for IPv6.
         callers6 = "callers6";
-        /// IPv4 peers on other machines that called a service by UDP which may not send to everybody.
+        /// What begins the name of the set of IPv4 peers on other machines that called it by UDP, if it may not send to everybody.
         peers4 = "peers4";
         /// The same for IPv6.
         peers6 = "peers6";
@@ -78,10 +79,6 @@ impl Filter {
             .with_map(VerdictMap::empty(names::services(), &[Type::Cgroup]))
             .with_map(VerdictMap::empty(names::inbound(), &[Type::Cgroup]))
             .with_set(Set::empty(names::root(), &[Type::Cgroup]))
-            .with_set(callers(names::callers4(), Type::Address4))
-            .with_set(callers(names::callers6(), Type::Address6))
-            .with_set(callers(names::peers4(), Type::Address4))
-            .with_set(callers(names::peers6(), Type::Address6))
             .with_set(Set {
                 elements: self.uplinks(),
                 ..Set::empty(names::uplinks(), &[Type::InterfaceNumber])
@@ -159,12 +156,6 @@ pub(crate) fn refusal() -> [Rule; 2] {
     [Rule::new(Reject::TcpReset).when(Match::protocol(Protocol::Tcp)), Rule::reject()]
 }
 
-fn callers(name: Ident, address: Type) -> Set {
-    // As long as connection tracking remembers a UDP packet that was not answered.
-    let learned = Learned { timeout: Duration::from_secs(30), size: 65_536 };
-    Set { learned: Some(learned), ..Set::empty(name, &[address, Type::Port, Type::Port]) }
-}
-
 /// A service's part of the table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
@@ -214,6 +205,28 @@ impl Service {
         Ident::encoded(&names::egress(), name)
     }
 
+    /// The name of a set of its own that rules of it learn into: whoever fills it keeps no other service from answering.
+    ///
+    /// # Errors
+    /// If the name is too long to be a set's.
+    pub fn own_set(prefix: &Ident, name: &str) -> Result<Ident, NameError> {
+        Ident::encoded(prefix, name)
+    }
+
+    /// The sets that its rules learn into.
+    pub fn sets(&self) -> Vec<Set> {
+        let mut sets = BTreeMap::new();
+        for rule in self.chains().flat_map(|chain| &chain.rules) {
+            if let Action::Learn { set, fields } = &rule.action {
+                let types: Vec<Type> = fields.iter().map(|field| field.value_type()).collect();
+                // As long as connection tracking remembers a UDP packet that was not answered.
+                let learned = Some(Learned { timeout: Duration::from_secs(30), size: 65_536 });
+                sets.insert(set.clone(), Set { learned, ..Set::empty(set.clone(), &types) });
+            }
+        }
+        sets.into_values().collect()
+    }
+
     /// The slice.
     pub fn cgroup(&self) -> &CgroupPath {
         &self.cgroup
@@ -253,6 +266,9 @@ impl Service {
     /// Its chains without the elements that lead to them: names no control group, so it can be checked anywhere.
     pub fn chains_script(&self) -> Script {
         let mut script = Script::new(names::table());
+        for set in self.sets() {
+            script.push(Command::AddSet(Box::new(set)));
+        }
         for chain in self.chains() {
             script.replace_chain(chain);
         }
@@ -270,6 +286,9 @@ impl Service {
         }
         for chain in self.chains() {
             script.push(Command::DeleteChain(chain.name.clone()));
+        }
+        for set in self.sets() {
+            script.push(Command::DeleteSet(set.name));
         }
         script
     }

@@ -9,6 +9,7 @@ use crate::{
     name::Ident,
     nft::{join, key},
     rule::{Rule, Verdict},
+    set::Set,
     table::{Base, Chain, Table},
     value::Value,
 };
@@ -23,6 +24,10 @@ pub enum Command {
     DeleteTable,
     /// Adds what the table is missing; existing chains get its rules in addition.
     Block(Table),
+    /// Adds a set if it is not there, with what it is to hold.
+    AddSet(Box<Set>),
+    /// Deletes a set that no rule refers to any more.
+    DeleteSet(Ident),
     /// Adds a chain if it is not there.
     AddChain(Ident, Option<Base>),
     /// Takes all rules out of a chain.
@@ -120,6 +125,11 @@ impl Display for Script {
                     block.fmt(f)?;
                     continue;
                 }
+                Command::AddSet(set) => {
+                    let declared = set.to_string();
+                    write!(f, "add set inet {table} {}", declared.trim_start_matches("set "))?;
+                }
+                Command::DeleteSet(set) => write!(f, "delete set inet {table} {set}")?,
                 Command::AddChain(chain, None) => write!(f, "add chain inet {table} {chain}")?,
                 Command::AddChain(chain, Some(base)) => {
                     write!(f, "add chain inet {table} {chain} {{ {base} }}")?;

@@ -46,6 +46,7 @@ fn to_local(name: &str, protocol: Protocol, ports: (u16, u16), flags: TcpFlags) 
 
 /// A service that answers TCP callers on 8008 and UDP callers on 3478, and nothing else on this machine.
 fn synapse(name: &str) -> Service {
+    let seen = Service::own_set(&names::callers4(), name).unwrap();
     let callers = [Field::Destination4, Field::DestinationPort, Field::SourcePort];
     let caller = [Field::Source4, Field::SourcePort, Field::DestinationPort];
     let output = vec![
@@ -53,11 +54,11 @@ fn synapse(name: &str) -> Service {
             .when(Match::protocol(Protocol::Tcp))
             .when(Match::is(Field::SourcePort, [8008u16]).unwrap())
             .when(Match::not_opening()),
-        Rule::accept().when(Match::protocol(Protocol::Udp)).when(Match::in_set(&callers, &names::callers4())),
+        Rule::accept().when(Match::protocol(Protocol::Udp)).when(Match::in_set(&callers, &seen)),
         filter::refuse().when(Match::to_this_machine()),
     ];
     let input = vec![
-        Rule::new(Action::Learn { set: names::callers4(), fields: caller.to_vec() })
+        Rule::new(Action::Learn { set: seen, fields: caller.to_vec() })
             .when(Match::protocol(Protocol::Udp))
             .when(Match::is(Field::DestinationPort, [3478u16]).unwrap()),
     ];

@@ -31,6 +31,7 @@ fn filter() -> Filter {
 /// A service that uses every kind of condition and action.
 fn synapse() -> Service {
     let local = |fields: &[Field], keys| Match::all(fields, keys).unwrap();
+    let own = |prefix| Service::own_set(&prefix, "synapse").unwrap();
     let callers = |set, address| Match::in_set(&[address, Field::DestinationPort, Field::SourcePort], &set);
     let output = vec![
         Rule::accept()
@@ -40,10 +41,10 @@ fn synapse() -> Service {
             .comment("answers to those who called"),
         Rule::accept()
             .when(Match::protocol(Protocol::Udp))
-            .when(callers(names::callers4(), Field::Destination4)),
+            .when(callers(own(names::callers4()), Field::Destination4)),
         Rule::accept()
             .when(Match::protocol(Protocol::Udp))
-            .when(callers(names::callers6(), Field::Destination6)),
+            .when(callers(own(names::callers6()), Field::Destination6)),
         Rule::accept().when(local(
             &[Field::Protocol, Field::Destination4, Field::DestinationPort],
             vec![
@@ -60,12 +61,13 @@ fn synapse() -> Service {
         Rule::new(Reject::PortUnreachable)
             .when(Match::is(Field::Destination4, ["10.0.0.0/8", "192.168.0.0/16"].map(net)).unwrap()),
     ];
-    let learn = Action::Learn {
-        set: names::callers4(),
-        fields: vec![Field::Source4, Field::SourcePort, Field::DestinationPort],
+    let learn = |prefix, address| Action::Learn {
+        set: own(prefix),
+        fields: vec![address, Field::SourcePort, Field::DestinationPort],
     };
     let input = vec![
-        Rule::new(learn)
+        Rule::new(learn(names::callers6(), Field::Source6)).when(Match::protocol(Protocol::Udp)),
+        Rule::new(learn(names::callers4(), Field::Source4))
             .when(Match::is(Field::InInterface, [interface("lo")]).unwrap())
             .when(Match::protocol(Protocol::Udp))
             .when(Match::is(Field::DestinationPort, [3478u16]).unwrap()),

@@ -43,10 +43,10 @@ const NOT_INTERNET6: [(Ipv6Addr, u8); 7] = [
 ];
 
 /// The rules for what leaves to other machines; the first that fits decides.
-pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
+pub(super) fn rules(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     let network = asked.network;
     let mut rules = rates(&network.limits);
-    rules.extend(outgoing::answers(asked, [names::peers4(), names::peers6()], |from| {
+    rules.extend(outgoing::answers(sandbox, asked, [names::peers4(), names::peers6()], |from| {
         from != Peers::Localhost
     })?);
     rules.extend(connections(&network.limits)?);

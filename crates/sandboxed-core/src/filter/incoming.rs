@@ -1,7 +1,7 @@
 //! What may reach the service.
 
 use sandboxed_netfilter::expression::{Field, Match};
-use sandboxed_netfilter::filter::{names, refuse};
+use sandboxed_netfilter::filter::{Service, names, refuse};
 use sandboxed_netfilter::rule::{Action, Rule};
 use sandboxed_netfilter::value::Protocol as Transport;
 
@@ -10,8 +10,8 @@ use super::{Asked, FilterError, Uplinks, exceptions, loopback, names_of, offered
 use crate::areas::network::{Listen, Network, Peers, Protocol};
 
 /// The rules for what reaches the service. TCP segments that open no connection have been accepted before.
-pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
-    let mut rules = learning(asked)?;
+pub(super) fn rules(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
+    let mut rules = learning(sandbox, asked)?;
     for (protocol, transport) in [(Protocol::Tcp, Transport::Tcp), (Protocol::Udp, Transport::Udp)] {
         let local = offered(asked.network, protocol, |from| from == Peers::Localhost);
         if !local.is_empty() {
@@ -50,7 +50,7 @@ pub(super) fn rules(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
 
 /// Remembers who called by UDP, so that the service can answer them and nobody else: those who do not come by an uplink,
 /// and, where the service may not send to all who do, those as well.
-fn learning(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
+fn learning(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     let udp = offered(asked.network, Protocol::Udp, |_| true);
     let mut rules = Vec::new();
     if udp.is_empty() {
@@ -63,6 +63,7 @@ fn learning(asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     };
     let mut learn = |whence: Match, [set4, set6]: [_; 2]| -> Result<(), FilterError> {
         for (address, set) in [(Field::Source4, set4), (Field::Source6, set6)] {
+            let set = Service::own_set(&set, sandbox)?;
             let fields = vec![address, Field::SourcePort, Field::DestinationPort];
             rules.push(
                 Rule::new(Action::Learn { set, fields })

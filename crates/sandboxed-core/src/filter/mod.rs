@@ -18,6 +18,7 @@ use sandboxed_netfilter::filter::{Filter as Table, Service};
 use sandboxed_netfilter::iptables;
 use sandboxed_netfilter::name::{CgroupPath, Interface};
 use sandboxed_netfilter::rule::Rule;
+use sandboxed_netfilter::table;
 use sandboxed_netfilter::value::{Ports, Protocol as Transport, Value};
 use sandboxed_systemd::name::{self, UnitName};
 
@@ -103,21 +104,21 @@ impl Asked<'_> {
 pub(crate) fn build(sandbox: &str, slice: &UnitName, asked: &Asked<'_>) -> Result<Filter, FilterError> {
     let cgroup = CgroupPath::new(&name::cgroup_path(slice))?;
     let rules = outgoing::rules(sandbox, asked)?;
-    let iptables = match asked.flavour {
-        Netfilter::Iptables => {
-            let table = Table::default().table();
-            Some(iptables::Service::new(sandbox, cgroup.clone(), &rules, &table)?)
-        }
-        Netfilter::Nftables | Netfilter::None => None,
-    };
-    let mut service = Service::new(sandbox, cgroup, rules)?;
+    let mut service = Service::new(sandbox, cgroup.clone(), rules.clone())?;
     if asked.restricts_egress() {
-        service = service.with_egress(egress::rules(asked)?)?;
+        service = service.with_egress(egress::rules(sandbox, asked)?)?;
     }
     let inbound = asked.scope.offer || !offered(asked.network, Protocol::Udp, |_| true).is_empty();
     if inbound {
-        service = service.with_input(incoming::rules(asked)?)?;
+        service = service.with_input(incoming::rules(sandbox, asked)?)?;
     }
+    let iptables = match asked.flavour {
+        Netfilter::Iptables => {
+            let table = service.sets().into_iter().fold(Table::default().table(), table::Table::with_set);
+            Some(iptables::Service::new(sandbox, cgroup, &rules, &table)?)
+        }
+        Netfilter::Nftables | Netfilter::None => None,
+    };
     let conntrack = service
         .chains()
         .any(|chain| chain.rules.iter().flat_map(|rule| &rule.matches).any(Match::needs_conntrack));

@@ -21,7 +21,7 @@ pub(super) fn rules(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, Filte
     if !asked.scope.local && asked.scope.uplinks == Uplinks::Everything {
         return Ok(rules);
     }
-    rules.extend(answers(asked, [names::callers4(), names::callers6()], |_| true)?);
+    rules.extend(answers(sandbox, asked, [names::callers4(), names::callers6()], |_| true)?);
     rules.extend(exceptions(
         asked.allowed,
         [Field::Destination4, Field::Destination6],
@@ -80,6 +80,7 @@ fn not_loopback([four, six]: [Field; 2]) -> Result<[Match; 2], FilterError> {
 /// Answers to those who called the service: by TCP whatever opens no connection, by UDP what goes to those who were seen to
 /// call, which two sets remember. Ports are those that are offered to `whom`.
 pub(super) fn answers(
+    sandbox: &str,
     asked: &Asked<'_>,
     [seen4, seen6]: [sandboxed_netfilter::name::Ident; 2],
     whom: impl Fn(Peers) -> bool + Copy,
@@ -98,6 +99,7 @@ pub(super) fn answers(
     let udp = offered(asked.network, Protocol::Udp, whom);
     if !udp.is_empty() {
         for (address, seen) in [(Field::Destination4, seen4), (Field::Destination6, seen6)] {
+            let seen = Service::own_set(&seen, sandbox)?;
             rules.push(
                 Rule::accept()
                     .when(Match::protocol(Transport::Udp))

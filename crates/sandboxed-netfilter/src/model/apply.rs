@@ -2,6 +2,7 @@
 
 use super::Loaded;
 use crate::{
+    expression::{Among, Match},
     name::Ident,
     rule::{Action, Verdict},
     script::{Command, Script},
@@ -64,7 +65,7 @@ impl Loaded {
                 self.learned.clear();
                 return Ok(());
             }
-            Command::FlushSet(set) => {
+            Command::FlushSet(set) | Command::DeleteSet(set) => {
                 self.learned.remove(set);
             }
             _ => {}
@@ -101,6 +102,15 @@ fn change(table: &mut Table, command: &Command) -> Result<(), ApplyError> {
     let missing = |name: &Ident| ApplyError::Missing(name.clone());
     match command {
         Command::AddTable | Command::DeleteTable | Command::Block(_) => {}
+        Command::AddSet(set) => {
+            table.sets.entry(set.name.clone()).or_insert_with(|| (**set).clone());
+        }
+        Command::DeleteSet(name) => {
+            if is_looked_into(table, name) {
+                return Err(ApplyError::Busy(name.clone()));
+            }
+            table.sets.remove(name).ok_or_else(|| missing(name))?;
+        }
         Command::AddChain(name, base) => {
             let chain = Chain { name: name.clone(), base: *base, rules: Vec::new() };
             table.chains.entry(name.clone()).or_insert(chain);
@@ -155,6 +165,14 @@ fn change(table: &mut Table, command: &Command) -> Result<(), ApplyError> {
         Command::FlushMap(name) => table.maps.get_mut(name).ok_or_else(|| missing(name))?.elements.clear(),
     }
     Ok(())
+}
+
+fn is_looked_into(table: &Table, name: &Ident) -> bool {
+    let looks =
+        |condition: &Match| matches!(condition, Match::Lookup { among: Among::Set(set), .. } if set == name);
+    table.chains.values().flat_map(|chain| &chain.rules).any(|rule| {
+        rule.matches.iter().any(looks) || matches!(&rule.action, Action::Learn { set, .. } if set == name)
+    })
 }
 
 fn is_referred_to(table: &Table, name: &Ident) -> bool {

@@ -116,6 +116,7 @@ fn iptables_does_what_the_model_says() {
 
 /// A service that offers TCP 8008 and UDP 3478, and may reach nothing on this machine.
 fn offering() -> Service {
+    let own = |prefix| Service::own_set(&prefix, "offering").unwrap();
     let answers = |set, address| Match::in_set(&[address, Field::DestinationPort, Field::SourcePort], &set);
     let udp = || Match::protocol(Protocol::Udp);
     let output = vec![
@@ -123,8 +124,8 @@ fn offering() -> Service {
             .when(Match::protocol(Protocol::Tcp))
             .when(Match::is(Field::SourcePort, [8008u16]).unwrap())
             .when(Match::not_opening()),
-        Rule::accept().when(udp()).when(answers(names::callers4(), Field::Destination4)),
-        Rule::accept().when(udp()).when(answers(names::callers6(), Field::Destination6)),
+        Rule::accept().when(udp()).when(answers(own(names::callers4()), Field::Destination4)),
+        Rule::accept().when(udp()).when(answers(own(names::callers6()), Field::Destination6)),
         filter::refuse().when(Match::to_this_machine()),
     ];
     let learn = |set, address| {
@@ -133,8 +134,8 @@ fn offering() -> Service {
             .when(Match::is(Field::DestinationPort, [3478u16]).unwrap())
     };
     let input = vec![
-        learn(names::callers4(), Field::Source4),
-        learn(names::callers6(), Field::Source6),
+        learn(own(names::callers4()), Field::Source4),
+        learn(own(names::callers6()), Field::Source6),
         Rule::accept()
             .when(Match::protocol(Protocol::Tcp))
             .when(Match::is(Field::DestinationPort, [8008u16]).unwrap()),
