@@ -4,14 +4,14 @@
 //! What comes from elsewhere is let go after one look; a map leads from the slice to the service's chain, so the cost of a
 //! packet does not depend on how many services there are. What is below the common slice and in no map is refused.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crate::{
     expression::{Field, Match},
     name::{CgroupPath, Ident, NameError},
     rule::{Action, Reject, Rule, Verdict},
     script::{Command, Script},
-    set::{Elements, Learned, Set, VerdictMap},
+    set::{Elements, Set, VerdictMap},
     table::{Chain, Hook, Ownership, Table},
     value::{Protocol, Type, Value},
 };
@@ -215,16 +215,7 @@ impl Service {
 
     /// The sets that its rules learn into.
     pub fn sets(&self) -> Vec<Set> {
-        let mut sets = BTreeMap::new();
-        for rule in self.chains().flat_map(|chain| &chain.rules) {
-            if let Action::Learn { set, fields } = &rule.action {
-                let types: Vec<Type> = fields.iter().map(|field| field.value_type()).collect();
-                // As long as connection tracking remembers a UDP packet that was not answered.
-                let learned = Some(Learned { timeout: Duration::from_secs(30), size: 65_536 });
-                sets.insert(set.clone(), Set { learned, ..Set::empty(set.clone(), &types) });
-            }
-        }
-        sets.into_values().collect()
+        learned(self.chains())
     }
 
     /// The slice.
@@ -292,6 +283,18 @@ impl Service {
         }
         script
     }
+}
+
+/// The sets that rules of these chains learn into.
+pub(crate) fn learned<'a>(chains: impl Iterator<Item = &'a Chain>) -> Vec<Set> {
+    let mut sets = BTreeMap::new();
+    for rule in chains.flat_map(|chain| &chain.rules) {
+        if let Action::Learn { set, fields } = &rule.action {
+            let types: Vec<Type> = fields.iter().map(|field| field.value_type()).collect();
+            sets.insert(set.clone(), Set::learning(set.clone(), &types));
+        }
+    }
+    sets.into_values().collect()
 }
 
 /// Fills the maps anew, for when slices were recreated or went away without their elements having been deleted: an

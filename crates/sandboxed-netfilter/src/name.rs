@@ -178,7 +178,8 @@ impl fmt::Display for Ident {
 /// The name of a network interface.
 ///
 /// The kernel's rule (`dev_valid_name`) is wider: names with quotes, backslashes or a trailing `*` or `+` can't be
-/// written in nft or mean a wildcard in iptables, and are refused.
+/// written in nft or mean a wildcard in iptables, and are refused. So are `all` and `default`, which are no single interface to
+/// whoever writes settings, `/proc/sys/net/ipv4/conf/all`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Interface(String);
 
@@ -195,7 +196,10 @@ impl Interface {
     pub fn new(name: &str) -> Result<Self, NameError> {
         const WHAT: &str = "name of a network interface";
         check(WHAT, name, Self::LIMIT, |c| c.is_ascii_graphic() && !"\"\\/:*;{}'$`".contains(c))?;
-        if name == "." || name == ".." || name.ends_with('+') || name.starts_with(['-', '!', '@']) {
+        // The settings of all interfaces, and of those to come, are in folders beside those of single ones.
+        let settings = name == "all" || name == "default";
+        if settings || name == "." || name == ".." || name.ends_with('+') || name.starts_with(['-', '!', '@'])
+        {
             return Err(NameError::Reserved { what: WHAT, name: name.to_owned() });
         }
         Ok(Self(name.to_owned()))

@@ -5,8 +5,10 @@
 //! services there are, and packets that neither come from nor go to such an interface are not looked at further.
 //!
 //! - What is for the machine itself is refused, whichever of its addresses it is for.
+//! - What has another's source is dropped: a refusal would go to whoever that is.
 //! - What is for others is passed on by the uplinks alone, with the machine's address in the place of the service's.
-//! - What comes from elsewhere reaches the service as answers, or on the ports that it offers.
+//! - What comes from elsewhere reaches the service as answers, or on the ports that it offers. Anybody can write any source into
+//!   a packet, so an answer does not go where the service may not send by itself, unless the question came from there.
 //! - The kernel passes on what comes by an interface only if the interface says so, and answers come by the uplinks. Where
 //!   that was switched on for this table's sake, nothing but what concerns the services is passed on.
 
@@ -14,11 +16,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{
     expression::{Field, Match},
-    filter::{names::refuse as refuse_chain, refusal, refuse},
+    filter::{learned, names::refuse as refuse_chain, refusal, refuse},
     name::{Ident, Interface, NameError},
     rule::{Action, Rule, Verdict},
     script::{Command, Script},
-    set::{Set, Translations, VerdictMap},
+    set::{Set, SetError, Translations, VerdictMap},
     table::{Chain, Hook, Ownership, Table},
     value::{Family, Protocol, Type, Value},
 };
@@ -52,8 +54,17 @@ pub mod names {
         published4 = "published4";
         /// The same for IPv6.
         published6 = "published6";
+        /// What begins the name of a service's set of those who asked it by UDP, and not by an uplink: interface, IPv4 address,
+        /// port, and the service's port.
+        heard4 = "heard4";
+        /// The same for IPv6.
+        heard6 = "heard6";
         /// The chain that sees what comes to the machine.
         input = "input";
+        /// The chain that sees what a service sends, in its own network.
+        output = "output";
+        /// The chain for what services send to the machine itself.
+        machine = "machine";
         /// The chain that sees what is passed on.
         forward = "forward";
         /// The chain that leads what is for offered ports to the services.
@@ -66,10 +77,10 @@ pub mod names {
 /// The table without any service.
 pub fn table(ownership: Ownership) -> Table {
     let input = vec![
-        refuse()
-            .when(Match::in_set(&[Field::InInterface], &names::interfaces()))
-            .comment("this machine, whatever the address"),
+        Rule::new(Verdict::Goto(names::machine()))
+            .when(Match::in_set(&[Field::InInterface], &names::interfaces())),
     ];
+    let machine = others().chain([refuse().comment("this machine, whatever the address")]).collect();
     let map = |field, map| Rule::new(Action::Map { fields: vec![field], map });
     let no_router = |family, opened| {
         Rule::drop()
@@ -105,10 +116,42 @@ pub fn table(ownership: Ownership) -> Table {
         .with_translations(Translations { name: names::published4(), key: key.clone(), family: Family::V4 })
         .with_translations(Translations { name: names::published6(), key, family: Family::V6 })
         .with_chain(Chain::new(refuse_chain(), refusal().into()))
+        .with_chain(Chain::new(names::machine(), machine))
         .with_chain(Chain::at(names::input(), Hook::Input, input))
         .with_chain(Chain::at(names::forward(), Hook::Forward, forward))
         .with_chain(Chain::translating(names::prerouting(), Hook::Prerouting, prerouting))
         .with_chain(Chain::translating(names::postrouting(), Hook::Postrouting, postrouting))
+}
+
+/// The table within a service's own network. A program on this machine that asks by every interface for an address (dhcpcd,
+/// NetworkManager) asks by the service's cable too, and hears the answer before any table of the machine does: from a packet
+/// socket, packet(7). With that answer comes the way to everybody.
+///
+/// # Errors
+/// None: the ports are two different ones.
+pub fn inside() -> Result<Table, SetError> {
+    let clients = Match::is(Field::DestinationPort, DHCP_CLIENTS)?;
+    let output = vec![
+        Rule::drop()
+            .when(Match::protocol(Protocol::Udp))
+            .when(clients)
+            .comment("no addresses for this machine"),
+    ];
+    Ok(Table::new(names::table()).with_chain(Chain::at(names::output(), Hook::Output, output)))
+}
+
+/// The ports at which DHCP's clients take answers, of IPv4 and of IPv6 (RFC 2131 section 4.1, RFC 8415 section 7.2).
+const DHCP_CLIENTS: [u16; 2] = [68, 546];
+
+/// What comes from a service, and says that it comes from somebody else.
+fn others() -> impl Iterator<Item = Rule> {
+    [(Field::Source4, names::sources4()), (Field::Source6, names::sources6())].into_iter().map(
+        |(field, set)| {
+            Rule::drop()
+                .when(Match::not_in_set(&[Field::InInterface, field], &set))
+                .comment("another's address")
+        },
+    )
 }
 
 /// Interfaces of the machine as they are now.
@@ -139,7 +182,8 @@ impl Interfaces {
     }
 }
 
-/// What a service may send to others and what they may send to it: chains without the elements that lead to them.
+/// What a service may send to others and what they may send to it: chains without the elements that lead to them, and the sets
+/// that they learn into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chains {
     leaving: Chain,
@@ -147,24 +191,21 @@ pub struct Chains {
 }
 
 impl Chains {
-    /// The chains of a service by any name. `limits` are rules on all that it sends, `leaving` on what is no answer to others:
-    /// what they do not refuse is accepted. `offered` are rules on what others send to it: what they do not accept is refused.
+    /// The chains of a service by any name. `limits` are rules on all that it sends, `answers` on what it sends to those who
+    /// called it, `leaving` on the rest: what they do not refuse is accepted. `offered` are rules on what others send to it: what
+    /// they do not accept is refused.
     ///
     /// # Errors
     /// If the name is empty or too long to be a chain's.
     pub fn new(
         name: &str,
         limits: impl IntoIterator<Item = Rule>,
+        answers: impl IntoIterator<Item = Rule>,
         leaving: impl IntoIterator<Item = Rule>,
         offered: impl IntoIterator<Item = Rule>,
     ) -> Result<Self, NameError> {
-        let own = [(Field::Source4, names::sources4()), (Field::Source6, names::sources6())];
-        let others = own.into_iter().map(|(field, set)| {
-            refuse().when(Match::not_in_set(&[Field::InInterface, field], &set)).comment("another's address")
-        });
-        let answers = Rule::accept().when(Match::reply()).comment("answers to those who called the service");
         let accepted = Rule::accept().comment("to other machines");
-        let leaving = others.chain(limits).chain([answers]).chain(leaving).chain([accepted]).collect();
+        let leaving = others().chain(limits).chain(answers).chain(leaving).chain([accepted]).collect();
         let mut arriving = vec![Rule::accept().when(Match::reply()).comment("answers to the service")];
         arriving.extend(offered);
         arriving.push(refuse().comment("not offered"));
@@ -179,14 +220,35 @@ impl Chains {
         [&self.leaving, &self.arriving].into_iter()
     }
 
+    /// The sets that they learn into.
+    pub fn sets(&self) -> Vec<Set> {
+        learned(self.iter())
+    }
+
     /// Loads them into the table, or replaces their rules there.
     pub fn script(&self) -> Script {
         let mut script = Script::new(names::table());
+        for set in self.sets() {
+            script.push(Command::AddSet(Box::new(set)));
+        }
         for chain in self.iter() {
             script.replace_chain(chain);
         }
         script
     }
+}
+
+/// The sets of those who asked a service and may be answered wherever they are, for IPv4 and IPv6: by which interface they are
+/// reached, their address and port, and the service's port.
+///
+/// # Errors
+/// If the name is empty or too long to be a set's.
+pub fn heard(name: &str) -> Result<[Set; 2], NameError> {
+    let set = |prefix: Ident, address: Type| {
+        let types = [Type::Interface, address, Type::Port, Type::Port];
+        Ok(Set::learning(Ident::encoded(&prefix, name)?, &types))
+    };
+    Ok([set(names::heard4(), Type::Address4)?, set(names::heard6(), Type::Address6)?])
 }
 
 /// A service as it is connected now: its interface, its addresses, and the ports that it offers to other machines.
@@ -261,6 +323,12 @@ impl Member {
             script.push(Command::DeleteElements(map, vec![vec![self.interface.clone().into()]]));
             script.push(Command::FlushChain(chain.clone()));
             script.push(Command::DeleteChain(chain));
+        }
+        for set in heard(&self.name)? {
+            // Not every service has them.
+            let name = set.name.clone();
+            script.push(Command::AddSet(Box::new(set)));
+            script.push(Command::DeleteSet(name));
         }
         Ok(script)
     }

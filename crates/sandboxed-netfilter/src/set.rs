@@ -213,6 +213,13 @@ impl Set {
         Self { name, elements: Elements::empty(types), interval: false, learned: None }
     }
 
+    /// A set that rules fill: with whom connection tracking would remember after a UDP packet that was not answered, as long
+    /// as it would.
+    pub fn learning(name: Ident, types: &[Type]) -> Self {
+        let learned = Some(Learned { timeout: Duration::from_secs(30), size: 65_536 });
+        Self { learned, ..Self::empty(name, types) }
+    }
+
     /// A set that is filled now and not changed later.
     pub fn of(name: Ident, elements: Elements) -> Self {
         Self { name, interval: elements.has_intervals(), elements, learned: None }

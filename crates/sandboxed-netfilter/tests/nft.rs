@@ -321,7 +321,21 @@ fn words_of_the_language_are_no_names() {
     for word in ["tcp", "accept", "", "1a", "-a", "a b", "a;b", "a\"", "_x"] {
         assert!(Ident::new(word).is_err(), "{word:?}");
     }
-    for word in ["", ".", "..", "a/b", "a b", "eth*", "eth+", "a\"b", "sixteen-bytes-xx", "-o", "!x"] {
+    for word in [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "a b",
+        "eth*",
+        "eth+",
+        "a\"b",
+        "sixteen-bytes-xx",
+        "-o",
+        "!x",
+        "all",
+        "default",
+    ] {
         assert!(Interface::new(word).is_err(), "{word:?}");
     }
     for path in ["", "/a", "a/", "a//b", "a/../b", "a/./b", "a b", "a\"b", "a\nb"] {

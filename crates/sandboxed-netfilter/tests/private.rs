@@ -24,8 +24,9 @@ fn chains() -> Chains {
         .when(Match::protocol(Protocol::Tcp))
         .when(Match::is(Field::DestinationPort, [8448u16]).unwrap());
     let uplinks = private::names::uplinks();
+    let answers = Rule::accept().when(Match::reply());
     let leaving = refuse().when(Match::not_in_set(&[Field::OutInterface], &uplinks));
-    Chains::new("synapse", [], [leaving], [offered]).unwrap()
+    Chains::new("synapse", [], [answers], [leaving], [offered]).unwrap()
 }
 
 fn member() -> Member {
@@ -59,6 +60,20 @@ fn the_table_and_a_service_that_comes_and_goes() {
     let text = format!("{}\n{changes}", Script::ensure(&table));
     insta::assert_snapshot!(text);
     if let Some(output) = common::in_namespace("nft", &["-c", "-f", "-"], &text) {
+        common::assert_accepted(&output, &text);
+    }
+}
+
+#[test]
+fn the_table_inside_is_taken() {
+    let table = private::inside().unwrap();
+    table.check().unwrap();
+    let text = Script::ensure(&table).to_string();
+    assert!(
+        text.contains("udp dport { 68, 546 } drop") || text.contains("th dport { 68, 546 } drop"),
+        "{text}"
+    );
+    if let Some(output) = common::in_namespace("nft", &["-f", "-"], &text) {
         common::assert_accepted(&output, &text);
     }
 }

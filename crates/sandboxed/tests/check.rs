@@ -132,3 +132,16 @@ fn help_is_in_the_language_of_the_file() {
     assert!(in_json.contains("did you mean `{ \"port\": 80, \"protocol\": \"tcp\" }`?"), "{in_json}");
     assert!(in_json.contains("expected an object, found a string"), "{in_json}");
 }
+
+/// To the kernel they are the settings of every interface.
+#[test]
+fn all_interfaces_are_no_interface() {
+    let policy = r#"{ "version": 1, "preset": "synapse", "network": { "mode": "private",
+        "uplinks": ["all", "eth0"], "interfaces": ["default", "lo"],
+        "listen": [{ "port": 8008, "from": "named", "interfaces": ["all"] }] } }"#;
+    let output = check("text", &[("a.json", policy)]);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(shown.matches("no single interface has this name").count(), 3, "{shown}");
+    assert_eq!(shown.matches("the loopback interface leads to this machine").count(), 1, "{shown}");
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+}

@@ -1,5 +1,6 @@
 //! A service with a network of its own: what it reaches and who reaches it, and that the two live and die together.
 
+mod senders;
 pub(crate) mod world;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,9 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("private::is_reached_where_it_offers", is_reached_where_it_offers),
     Case::new("private::keeps_to_its_policy", keeps_to_its_policy),
     Case::new("private::leaves_connections_to_others", leaves_connections_to_others),
+    Case::new("private::answers_only_where_it_was_asked_from", senders::answers_only_where_it_was_asked_from),
+    Case::new("private::gives_the_machine_no_address", senders::gives_the_machine_no_address),
+    Case::new("private::refuses_nobody_in_its_place", senders::refuses_nobody_in_its_place),
     Case::new("private::limits_and_name_servers", limits_and_name_servers),
     Case::new("private::a_thousand_leave_nothing", a_thousand_leave_nothing),
     Case::new("private::makes_no_router", makes_no_router),
@@ -221,7 +225,11 @@ fn a_thousand_leave_nothing(suite: Suite) -> Result<()> {
     let stable = |text: String| -> String {
         // The kernel counts down how long addresses and routes are valid, and numbers counters on; nft says by which program a
         // table is owned only if it finds out its name.
-        let lasting = |line: &str| [" expires", " # progname"].iter().fold(line.len(), |end, mark| end.min(line.find(mark).unwrap_or(end)));
+        let lasting = |line: &str| {
+            [" expires", " # progname"]
+                .iter()
+                .fold(line.len(), |end, mark| end.min(line.find(mark).unwrap_or(end)))
+        };
         text.lines()
             .filter(|line| !line.contains("fe80::") && !line.contains("ff00::"))
             .fold(String::new(), |all, line| all + line.get(..lasting(line)).unwrap_or_default() + "\n")

@@ -199,7 +199,39 @@ def persist(host, port):
             print("still trying", host, flush=True)
 
 
-WORDS = (tcp, udp, bound, hold, burst, abstract, squat, take, claim, chosen, exhaust, spray, hurry, release, persist)
+def answer(port):
+    """Answers each question by UDP, whoever it is from."""
+    server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    server.bind(("::", int(port)))
+
+    def serve():
+        while True:
+            asked, address = server.recvfrom(100)
+            if asked == b"question\n":
+                server.sendto(b"answer\n", address)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def offer(host, port, own):
+    """A datagram from a port of one's own."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        client.bind(("0.0.0.0", int(own)))
+        client.sendto(b"hello\n", (host, int(port)))
+
+
+def pose(source, host, port):
+    """A datagram from an address that is another's, for which IPv6 needs no privilege."""
+    ipv6_freebind = 78
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as client:
+        client.setsockopt(socket.IPPROTO_IPV6, ipv6_freebind, 1)
+        client.bind((source, 0))
+        client.sendto(b"hello\n", (host, int(port)))
+
+
+WORDS = (tcp, udp, answer, offer, pose, bound, hold, burst, abstract, squat, take, claim, chosen, exhaust, spray, hurry, release, persist)
 ATTEMPTS = {word.__name__: word for word in WORDS}
 kept = []
 

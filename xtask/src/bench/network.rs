@@ -174,10 +174,11 @@ fn network_of_its_own() -> Result<World> {
         published: vec![(Protocol::Tcp, 8448)],
     };
     // As the core writes them.
+    let answers = Rule::accept().when(Match::reply());
     let leaving = refuse().when(Match::not_in_set(&[Field::OutInterface], &private::names::uplinks()));
     let interfaces = Interfaces { uplinks: vec![Interface::new("up0")?], ..Interfaces::default() };
     let table = Script::ensure(&private::table(Ownership::Shared));
-    let chains = Chains::new("bench", [], [leaving], [])?.script();
+    let chains = Chains::new("bench", [], [answers], [leaving], [])?.script();
     let text = format!("{table}{}{chains}{}", interfaces.script(), member.add()?);
     world.feed(&["nft", "-f", "-"], &text)?;
     Ok(world)

@@ -7,6 +7,7 @@ use crate::planner::{Finding, Planner};
 impl Network {
     pub(super) fn contradictions(&self, planner: &mut Planner<'_>) {
         self.fields_of_other_modes(planner);
+        self.interfaces_that_are_none(planner);
         self.resolver_contradictions(planner);
         self.egress_contradictions(planner);
         self.offer_contradictions(planner);
@@ -74,6 +75,31 @@ impl Network {
                 "name the `namespace`: `/run/netns/vpn`",
             );
             planner.find(Finding::new(kind, "/network/mode"));
+        }
+    }
+}
+
+impl Network {
+    /// Names that stand for something else than a way to other machines.
+    fn interfaces_that_are_none(&self, planner: &mut Planner<'_>) {
+        let offered = self.listen.iter().enumerate();
+        let offered =
+            offered.map(|(index, listen)| (format!("listen/{index}/interfaces"), &listen.interfaces));
+        let leaving = [("uplinks".to_owned(), &self.uplinks), ("interfaces".to_owned(), &self.interfaces)];
+        for (field, names) in leaving.into_iter().chain(offered) {
+            for (index, name) in names.iter().enumerate() {
+                let (reason, help) = match name.as_str() {
+                    // To the kernel these are the settings of every interface, and to make one of them pass packets on makes
+                    // the machine a router.
+                    "all" | "default" => ("no single interface has this name", "name each interface"),
+                    "lo" if !field.starts_with("listen") => (
+                        "the loopback interface leads to this machine",
+                        "name what the service may reach here in `allow`",
+                    ),
+                    _ => continue,
+                };
+                planner.find(Finding::new(conflict(reason, help), format!("/network/{field}/{index}")));
+            }
         }
     }
 }

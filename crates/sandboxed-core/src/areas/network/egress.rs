@@ -191,15 +191,6 @@ impl Network {
             let finding = Finding::new(kind, format!("/network/{field}"));
             planner.find(finding.related("/network/mode", "this mode"));
         }
-        for (field, names) in [("uplinks", &self.uplinks), ("interfaces", &self.interfaces)] {
-            for (index, _) in names.iter().enumerate().filter(|(_, name)| name.as_str() == "lo") {
-                let kind = conflict(
-                    "the loopback interface leads to this machine",
-                    "name what the service may reach here in `allow`",
-                );
-                planner.find(Finding::new(kind, format!("/network/{field}/{index}")));
-            }
-        }
         for (index, rule) in self.egress_rules.iter().enumerate() {
             let at = format!("/network/egressRules/{index}");
             for (index, prefix) in rule.to.iter().enumerate().filter(|(_, prefix)| prefix.network().is_none())

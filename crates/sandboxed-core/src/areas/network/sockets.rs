@@ -28,19 +28,10 @@ impl Network {
     ) -> (bool, Option<Sockets>) {
         let (taken, binds) = self.keep_ports(planner, &beside, filter, otherwise);
         let without = Self::holder(planner).err();
-        let together = "several sandboxes may use up the machine's ports together; a connection that it accepted can be made a further \
-                        port that it listens at, and one that it has ended keeps its port for as long as the other end does not read";
-        let left = match self.limits.open_connections {
-            Some(_) => together.to_owned(),
-            None => format!(
-                "{together}; a machine that tracks connections, for a firewall or containers, has a table of them that datagrams \
-                 to many ports fill (`limits.openConnections` counts them)"
-            ),
-        };
         let counted =
             Mechanism::named("BPF programs at socket(2), bind(2) and connect(2) on the service's slice")
                 .since_kernel(Kernel::new(5, 13))
-                .leaves_open(left);
+                .leaves_open(self.not_counted(!planner.policy.sockets.is_empty()));
         let kept = guarantee(&PORTS_NOT_EXHAUSTED)
             .by(counted.unless(without.clone()))
             .or(Mechanism::named("nothing")
@@ -50,6 +41,30 @@ impl Network {
         let open_sockets = (kept && Self::holder(planner).is_ok()).then_some(self.open_sockets);
         let sockets = Sockets { binds, open_sockets };
         (taken, (sockets.binds.is_some() || open_sockets.is_some()).then_some(sockets))
+    }
+
+    /// What uses up ports, or the tracking of connections, without a socket that is counted.
+    fn not_counted(&self, handed: bool) -> String {
+        let mut left = vec!["several sandboxes may use up the machine's ports together"];
+        if self
+            .protocols
+            .iter()
+            .any(|protocol| matches!(protocol, InternetProtocol::Tcp | InternetProtocol::Mptcp))
+        {
+            if handed || self.listen.iter().any(|listen| listen.protocol == Protocol::Tcp) {
+                left.push("a connection that it accepted can be made a further port that it listens at");
+            }
+            left.push(
+                "a connection that it has ended keeps its port for as long as the other end does not read",
+            );
+        }
+        if self.limits.open_connections.is_none() {
+            left.push(
+                "a machine that tracks connections, for a firewall or containers, has a table of them that datagrams to many \
+                 ports fill (`limits.openConnections` counts them)",
+            );
+        }
+        left.join("; ")
     }
 
     /// Why nothing could hold the service's sockets to anything.

@@ -34,6 +34,29 @@ pub(in crate::command) struct Nft {
     process: Pid,
 }
 
+/// Loads a script into the network that the calling thread is in, by an nft of its own. What it loads stays with the network.
+///
+/// # Errors
+/// What nft says against it, in which case nothing was loaded.
+pub(in crate::command) fn once(program: &Path, script: &str) -> Result<()> {
+    let mut child = Command::new(program)
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("can't run {}", program.display()))?;
+    let mut input = child.stdin.take().context("nft has no standard input")?;
+    // Where it ends early, it says why.
+    let written = input.write_all(script.as_bytes());
+    drop(input);
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("nft: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(written?)
+}
+
 impl Nft {
     /// Starts it. The process is handed out, for whoever watches over it.
     pub(in crate::command) fn start(program: &Path) -> Result<(Self, Child)> {

@@ -88,16 +88,17 @@ pub(super) fn refresh(ip: &Ip, state: &State, load: impl FnMut(&Interfaces) -> R
         if is_router(family) {
             continue;
         }
-        for interface in &wanted {
-            let path = setting(family, interface, name);
+        // What the rules cannot name is no interface either, but `all`: nothing is switched on for it.
+        for interface in typed(&wanted) {
+            let path = setting(family, interface.as_str(), name);
             let ours = remembered.contains(&path);
             match is_on(&path) {
-                Some(false) => switches.push((format!("{family}.{interface}"), path)),
+                Some(false) => switches.push((format!("{family}.{}", interface.as_str()), path)),
                 Some(true) if ours => {}
                 // Somebody else's choice, or no such setting.
                 _ => continue,
             }
-            opened.extend(Interface::new(interface));
+            opened.push(interface);
         }
     }
     let mut load = load;
@@ -214,6 +215,12 @@ mod tests {
         assert!(wanted(&[], &routes, &up).is_empty());
         assert_eq!(wanted(&member(&[]), &routes, &up), ["eth0", "wg0"]);
         assert_eq!(wanted(&member(&["tcp/443"]), &routes, &up), ["docker0", "eth0", "tun0", "wg0"]);
+    }
+
+    #[test]
+    fn all_interfaces_are_none() {
+        let named = ["all", "default", "eth0", "a*"].map(str::to_owned);
+        assert_eq!(typed(&named), typed(&["eth0".to_owned()]));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use ipnet::IpNet;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use sandboxed_netfilter::value::Protocol;
+use sandboxed_netfilter::{private, script::Script, value::Protocol};
 
 use super::{
     Up,
@@ -26,6 +26,7 @@ use super::{
 use crate::command::filter::{
     load::{Answer, ask},
     manager,
+    nft::once,
 };
 
 /// The service's end of the cable, as the service sees it.
@@ -55,6 +56,7 @@ pub(super) fn up(options: &Up, state: &State) -> Result<()> {
     state.remember(name, &member)?;
     let rules = member.rules(name)?.add()?;
     let made = make(&ip, name, &interface, &cable).and_then(|()| {
+        own_network(name, &options.nft)?;
         // Before the cable is up, and so before anything comes by it.
         let owner = load(&format!("{chains}{rules}"), state)?;
         manager::keep(owner.as_fd())?;
@@ -189,24 +191,26 @@ fn connect(ip: &Ip, name: &str, interface: &str, cable: &Cable) -> Result<()> {
             only(format!("neighbour replace {host6} lladdr {host} nud permanent dev {INSIDE}\n")),
             only(format!("route add default via {host6}\n"))
         ),
-    )?;
-    any_port(name)
+    )
 }
 
-/// Every port of its network is the service's own, so it may bind the low ones too: the capability for that would not count
-/// in a user namespace.
-fn any_port(name: &str) -> Result<()> {
+/// Settles what holds within the service's network, before it leads anywhere.
+///
+/// Every port of it is the service's own, so it may bind the low ones too: the capability for that would not count in a user
+/// namespace. For what it may not send from them there is a table inside ([`private::inside`]); the service can change neither.
+fn own_network(name: &str, nft: &Path) -> Result<()> {
     let path = format!("/run/netns/{}", namespace(name));
     let file = fs::File::open(&path).with_context(|| format!("can't open {path}"))?;
+    let table = Script::ensure(&private::inside()?).to_string();
+    let nft = nft.to_owned();
     let inside = thread::spawn(move || -> Result<()> {
-        // This thread alone moves there, and ends there.
+        // This thread alone moves there, and ends there; what it starts is there too.
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
-        Ok(fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?)
+        fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")
+            .context("can't open the low ports to the service")?;
+        once(&nft, &table).context("can't load the rules within the service's network")
     });
-    inside
-        .join()
-        .unwrap_or_else(|_| bail!("a thread ended by itself"))
-        .context("can't open the low ports to the service")
+    inside.join().unwrap_or_else(|_| bail!("a thread ended by itself"))
 }
 
 /// Takes away whatever of it is there.
