@@ -43,12 +43,13 @@ pub mod names {
         service = "service";
         /// What every service's chain for received packets begins its name with.
         offer = "offer";
-        /// What begins the name of a service's set of IPv4 peers on this machine that called it by UDP: address, port, and the
-        /// service's port.
+        /// What begins the name of a service's set of IPv4 peers on this machine, or whom it alone reaches, that called it by UDP:
+        /// interface, address, port, and the service's port.
         callers4 = "callers4";
         /// The same for IPv6.
         callers6 = "callers6";
-        /// What begins the name of the set of IPv4 peers on other machines that called it by UDP, if it may not send to everybody.
+        /// What begins the name of the set of IPv4 peers on other machines that called it by UDP, if it may not send to everybody:
+        /// address, port, and the service's port.
         peers4 = "peers4";
         /// The same for IPv6.
         peers6 = "peers6";

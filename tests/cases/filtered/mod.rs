@@ -8,12 +8,16 @@ use sandboxed_cases::harness::Case;
 use sandboxed_cases::sandbox;
 use sandboxed_testbed::{Machine, Suite};
 
+use crate::private::senders;
 use crate::private::world::{self, ask, attempts, prepared, state, until};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("filtered::sends_by_the_uplinks_alone", sends_by_the_uplinks_alone),
     Case::new("filtered::reaches_whom_it_may", reaches_whom_it_may),
     Case::new("filtered::is_reached_by_whom_it_says", is_reached_by_whom_it_says),
+    Case::new("filtered::answers_only_where_it_was_asked_from", |suite| {
+        senders::answers_only_where_it_was_asked_from(suite, "filtered")
+    }),
     Case::new("filtered::by_iptables", by_iptables),
     Case::new("filtered::takes_its_ports_alone", takes_its_ports_alone),
     Case::new("filtered::leaves_ports_to_others", leaves_ports_to_others),
@@ -38,7 +42,7 @@ const REDIRECTION: &str =
     add rule ip turned output ip daddr 203.0.113.7 tcp dport 5557 redirect to :5555'";
 
 /// A further network that only this machine reaches.
-const LATE: &str = "ip netns add late; ip -n late link set lo up
+pub(crate) const LATE: &str = "ip netns add late; ip -n late link set lo up
     ip link add late0 type veth peer name late0 netns late
     ip address add 10.55.0.1/24 dev late0; ip link set late0 up
     ip -n late address add 10.55.0.2/24 dev late0; ip -n late link set late0 up

@@ -1,6 +1,6 @@
 //! A service with a network of its own: what it reaches and who reaches it, and that the two live and die together.
 
-mod senders;
+pub(crate) mod senders;
 pub(crate) mod world;
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,9 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("private::is_reached_where_it_offers", is_reached_where_it_offers),
     Case::new("private::keeps_to_its_policy", keeps_to_its_policy),
     Case::new("private::leaves_connections_to_others", leaves_connections_to_others),
-    Case::new("private::answers_only_where_it_was_asked_from", senders::answers_only_where_it_was_asked_from),
+    Case::new("private::answers_only_where_it_was_asked_from", |suite| {
+        senders::answers_only_where_it_was_asked_from(suite, "private")
+    }),
     Case::new("private::gives_the_machine_no_address", senders::gives_the_machine_no_address),
     Case::new("private::refuses_nobody_in_its_place", senders::refuses_nobody_in_its_place),
     Case::new("private::limits_and_name_servers", limits_and_name_servers),

@@ -1,4 +1,4 @@
-//! Whom a service with a network of its own sends to, that did not ask it.
+//! Whom a service sends to, that did not ask it.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -10,11 +10,6 @@ use super::world::{self, attempts, prepared, until};
 
 const SERVED: &str = "127.0.0.1 8008";
 
-const POLICY: &[u8] = br#"{ "version": 1, "name": "served", "units": ["served.service"],
-    "filesystem": { "readable": ["/usr/local/lib"] },
-    "network": { "mode": "private", "resolver": "none",
-        "listen": [{ "port": 8008 }, { "port": 3478, "protocol": "udp", "from": "anywhere" }] } }"#;
-
 /// Asks by UDP, and prints what it is answered.
 const QUESTION: &str = "import socket, sys
 with socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -23,24 +18,25 @@ with socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, so
     print(client.recv(100))
 ";
 
-/// Somebody on the network writes the address of a container into a question. The answer, and whatever the service sends after it,
-/// would go there.
-pub(crate) fn answers_only_where_it_was_asked_from(suite: Suite) -> Result<()> {
+/// Somebody on the network, or in another container, writes the address of a container into a question. The answer, and whatever
+/// the service sends after it, would go there.
+pub(crate) fn answers_only_where_it_was_asked_from(suite: Suite, mode: &str) -> Result<()> {
     let machine = prepared(suite)?;
+    machine.script(crate::filtered::LATE)?;
     machine.write("/usr/local/lib/forged.py", 0o644, include_bytes!("forged.py"))?;
     let answering = || -> Result<()> {
         let tried = attempts(&machine, SERVED, "answer 3478")?;
         ensure!(tried.iter().all(|(_, error)| error.is_none()), "it does not answer: {tried:#?}");
         Ok(())
     };
-    let forge = |from: &str, to: &str| -> Result<usize> {
+    let forge = |by: &str, from: &str, to: &str| -> Result<usize> {
         let before = called(&machine)?;
         for _ in 0..3 {
             machine.check([
                 "ip",
                 "netns",
                 "exec",
-                "lan",
+                by,
                 "python3",
                 "/usr/local/lib/forged.py",
                 from,
@@ -52,20 +48,32 @@ pub(crate) fn answers_only_where_it_was_asked_from(suite: Suite) -> Result<()> {
         sleep(Duration::from_secs(1));
         Ok(called(&machine)? - before)
     };
-    let forged = [("172.30.0.2", "198.51.100.1"), ("2001:db8:30::2", "2001:db8:100::1")];
+    let forged = [
+        ("lan", "172.30.0.2", "198.51.100.1"),
+        ("lan", "2001:db8:30::2", "2001:db8:100::1"),
+        ("late", "172.30.0.2", "10.55.0.1"),
+    ];
     answering()?;
-    for (from, to) in forged {
-        ensure!(forge(from, to)? > 0, "without a sandbox {from} is sent nothing, so this shows nothing");
+    for (by, from, to) in forged {
+        ensure!(
+            forge(by, from, to)? > 0,
+            "without a sandbox {from} is sent nothing by {by}, so this shows nothing"
+        );
     }
 
-    machine.write("/root/served.json", 0o644, POLICY)?;
+    let policy = format!(
+        r#"{{ "version": 1, "name": "served", "units": ["served.service"], "filesystem": {{ "readable": ["/usr/local/lib"] }},
+            "network": {{ "mode": "{mode}", "resolver": "none",
+                "listen": [{{ "port": 8008 }}, {{ "port": 3478, "protocol": "udp", "from": "anywhere" }}] }} }}"#
+    );
+    machine.write("/root/served.json", 0o644, policy.as_bytes())?;
     world::apply(&machine)?;
     answering()?;
-    for (from, to) in forged {
-        let calls = forge(from, to)?;
+    for (by, from, to) in forged {
+        let calls = forge(by, from, to)?;
         ensure!(
             calls == 0,
-            "{from} was sent {calls} answers to what it did not ask\n{}",
+            "{from} in whose name {by} asked was sent {calls} answers\n{}",
             world::state(&machine)?
         );
     }
@@ -85,9 +93,12 @@ pub(crate) fn answers_only_where_it_was_asked_from(suite: Suite) -> Result<()> {
         );
     }
     // That opens the way for the answer alone.
-    for (from, to) in forged {
-        let calls = forge(from, to)?;
-        ensure!(calls == 0, "{from} was sent {calls} answers after it had asked from another port");
+    for (by, from, to) in forged {
+        let calls = forge(by, from, to)?;
+        ensure!(
+            calls == 0,
+            "{from} in whose name {by} asked was sent {calls} answers after it had asked from another port"
+        );
     }
     machine.check(["systemctl", "stop", "served.service", "other.service"])?;
     until("nothing of it is left", || world::gone(&machine))

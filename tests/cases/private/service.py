@@ -209,7 +209,10 @@ def answer(port):
         while True:
             asked, address = server.recvfrom(100)
             if asked == b"question\n":
-                server.sendto(b"answer\n", address)
+                try:
+                    server.sendto(b"answer\n", address)
+                except OSError as error:
+                    print("no answer to", address[0], error, flush=True)
 
     threading.Thread(target=serve, daemon=True).start()
 

@@ -46,9 +46,8 @@ const NOT_INTERNET6: [(Ipv6Addr, u8); 7] = [
 pub(super) fn rules(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     let network = asked.network;
     let mut rules = rates(&network.limits);
-    rules.extend(outgoing::answers(sandbox, asked, [names::peers4(), names::peers6()], |from| {
-        from != Peers::Localhost
-    })?);
+    let peers = [names::peers4(), names::peers6()];
+    rules.extend(outgoing::answers(sandbox, asked, peers, &[], |from| from != Peers::Localhost)?);
     rules.extend(connections(&network.limits)?);
     rules.extend(elsewhere(asked)?);
     Ok(rules)

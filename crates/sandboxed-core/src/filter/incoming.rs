@@ -48,8 +48,9 @@ pub(super) fn rules(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, Filte
     Ok(rules)
 }
 
-/// Remembers who called by UDP, so that the service can answer them and nobody else: those who do not come by an uplink,
-/// and, where the service may not send to all who do, those as well.
+/// Remembers who called by UDP, so that the service can answer them and nobody else: those who do not come by an uplink, with the
+/// interface by which they do (whom a packet is from is what its sender says), and, where the service may not send to all who do,
+/// those as well.
 fn learning(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> {
     let udp = offered(asked.network, Protocol::Udp, |_| true);
     let mut rules = Vec::new();
@@ -61,10 +62,10 @@ fn learning(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> 
         Uplinks::Named => Match::is_not(Field::InInterface, names_of(&asked.network.uplinks)?)?,
         Uplinks::Everything => Match::is(Field::InInterface, [loopback()?])?,
     };
-    let mut learn = |whence: Match, [set4, set6]: [_; 2]| -> Result<(), FilterError> {
+    let mut learn = |whence: Match, [set4, set6]: [_; 2], way: &[Field]| -> Result<(), FilterError> {
         for (address, set) in [(Field::Source4, set4), (Field::Source6, set6)] {
             let set = Service::own_set(&set, sandbox)?;
-            let fields = vec![address, Field::SourcePort, Field::DestinationPort];
+            let fields = [way, &[address, Field::SourcePort, Field::DestinationPort]].concat();
             rules.push(
                 Rule::new(Action::Learn { set, fields })
                     .when(whence.clone())
@@ -75,10 +76,11 @@ fn learning(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, FilterError> 
         }
         Ok(())
     };
-    learn(local, [names::callers4(), names::callers6()])?;
+    learn(local, [names::callers4(), names::callers6()], &[Field::InInterfaceNumber])?;
     if asked.restricts_egress() {
         let elsewhere = Match::is_not(Field::InInterface, [loopback()?])?;
-        learn(elsewhere, [names::peers4(), names::peers6()])?;
+        // Asymmetric routes are usual there.
+        learn(elsewhere, [names::peers4(), names::peers6()], &[])?;
     }
     Ok(rules)
 }

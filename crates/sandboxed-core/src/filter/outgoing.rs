@@ -21,7 +21,8 @@ pub(super) fn rules(sandbox: &str, asked: &Asked<'_>) -> Result<Vec<Rule>, Filte
     if !asked.scope.local && asked.scope.uplinks == Uplinks::Everything {
         return Ok(rules);
     }
-    rules.extend(answers(sandbox, asked, [names::callers4(), names::callers6()], |_| true)?);
+    let callers = [names::callers4(), names::callers6()];
+    rules.extend(answers(sandbox, asked, callers, &[Field::OutInterfaceNumber], |_| true)?);
     rules.extend(exceptions(
         asked.allowed,
         [Field::Destination4, Field::Destination6],
@@ -78,11 +79,12 @@ fn not_loopback([four, six]: [Field; 2]) -> Result<[Match; 2], FilterError> {
 }
 
 /// Answers to those who called the service: by TCP whatever opens no connection, by UDP what goes to those who were seen to
-/// call, which two sets remember. Ports are those that are offered to `whom`.
+/// call, which two sets remember; their keys begin with the fields `way`. Ports are those that are offered to `whom`.
 pub(super) fn answers(
     sandbox: &str,
     asked: &Asked<'_>,
     [seen4, seen6]: [sandboxed_netfilter::name::Ident; 2],
+    way: &[Field],
     whom: impl Fn(Peers) -> bool + Copy,
 ) -> Result<Vec<Rule>, FilterError> {
     let mut rules = Vec::new();
@@ -100,11 +102,12 @@ pub(super) fn answers(
     if !udp.is_empty() {
         for (address, seen) in [(Field::Destination4, seen4), (Field::Destination6, seen6)] {
             let seen = Service::own_set(&seen, sandbox)?;
+            let peer = [way, &[address, Field::DestinationPort, Field::SourcePort]].concat();
             rules.push(
                 Rule::accept()
                     .when(Match::protocol(Transport::Udp))
                     .when(Match::is(Field::SourcePort, udp.clone())?)
-                    .when(Match::in_set(&[address, Field::DestinationPort, Field::SourcePort], &seen))
+                    .when(Match::in_set(&peer, &seen))
                     .comment("answers to those who called the service"),
             );
         }

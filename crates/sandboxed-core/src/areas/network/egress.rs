@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::check::{conflict, not_an_address};
-use super::{Mode, Network, Resolver};
+use super::{Mode, Network, Peers, Protocol, Resolver};
 use crate::number::integer;
 use crate::planner::{Finding, Planner};
 use crate::policy::{object, present};
@@ -168,7 +168,17 @@ impl Network {
                 if ports.is_empty() { String::new() } else { format!(" port {}", ports.join(" and ")) };
             format!("{protocol}{to}{ports}")
         });
-        scope.map(str::to_owned).into_iter().chain(rules).collect()
+        let offers =
+            |protocol| self.listen.iter().any(|l| l.protocol == protocol && l.from != Peers::Localhost);
+        let callers = if !self.restricts_egress() {
+            None
+        } else if offers(Protocol::Udp) {
+            // A packet's source is what its sender says.
+            Some("whoever calls it, and by UDP whoever somebody says to be")
+        } else {
+            offers(Protocol::Tcp).then_some("whoever calls it")
+        };
+        scope.into_iter().chain(callers).map(str::to_owned).chain(rules).collect()
     }
 
     pub(super) fn egress_contradictions(&self, planner: &mut Planner<'_>) {
