@@ -15,6 +15,7 @@ mod instead;
 pub mod json;
 pub mod language;
 pub mod launch;
+pub mod neighbours;
 mod number;
 pub mod parallel;
 pub mod plan;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::areas::AreaName;
 use crate::areas::network::OtherPorts;
 use crate::guarantee::Guarantee;
+use crate::neighbours::Paths;
 use crate::policy::Period;
 use crate::resolve::Resolved;
 use crate::target::Target;
@@ -52,6 +53,8 @@ pub struct Plan {
     pub resolv_conf: Option<String>,
     /// The program that verifies the sandbox, and how often.
     pub verify: Option<(AbsPath, Period)>,
+    /// By what it can meet other sandboxes.
+    pub paths: Paths,
     /// What became of each guarantee, in the order of the areas.
     pub outcomes: Vec<Outcome>,
     /// What should be known beside.
@@ -83,6 +86,7 @@ impl Plan {
             skeleton: Vec::new(),
             resolv_conf: None,
             verify: None,
+            paths: Paths::default(),
             outcomes: Vec::new(),
             notes: Vec::new(),
         }

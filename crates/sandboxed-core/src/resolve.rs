@@ -11,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Kind, Severity, nearest};
 use crate::document::{Node, Part};
 use crate::examine;
 use crate::launch::{self, Launcher};
+use crate::neighbours::Paths;
 use crate::plan::Plan;
 use crate::planner::{self, Finding, Planner};
 use crate::policy::Policy;
@@ -133,6 +134,7 @@ impl Resolved {
         chain::finish(&mut planner);
         examine::undone(&mut planner);
         verification(&mut planner);
+        planner.plan.paths = Paths::of(&planner);
         let refused = planner.findings.iter().any(|finding| finding.kind.severity() == Severity::Error);
         if refused { Err(planner.findings) } else { Ok((planner.plan, planner.findings)) }
     }

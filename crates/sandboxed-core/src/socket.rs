@@ -69,6 +69,13 @@ impl Socket {
         [of("ListenStream", Protocol::Tcp), of("ListenDatagram", Protocol::Udp)].concat()
     }
 
+    /// Where in the file system it listens.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let lists = ["ListenStream", "ListenDatagram", "ListenSequentialPacket"];
+        let addresses = lists.iter().flat_map(|list| self.text.list(Section::Socket, list));
+        addresses.filter(|address| address.starts_with('/')).collect()
+    }
+
     /// Directives whose commands systemd would run.
     fn hooks(&self) -> impl Iterator<Item = &'static str> {
         let has = |directive: &&str| {

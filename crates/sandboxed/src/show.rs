@@ -47,31 +47,40 @@ pub(crate) fn failure(error: &anyhow::Error) {
 
 /// Shows diagnostics, each with its place underlined.
 pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
-    let (name, text, language) = (plain(&source.name), source.text.as_str(), source.language());
+    let (name, shown, language) = (plain(&source.name), underlined(&source.text), source.language());
+    let text = shown.as_str();
     let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
     for diagnostic in diagnostics {
         let level = match diagnostic.kind.severity() {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let message = diagnostic.kind.message(language);
+        // What a policy or a unit says is quoted in all of these.
+        let message = plain(&diagnostic.kind.message(language));
         let span = visible(text, &diagnostic.span);
-        let related = diagnostic
-            .related
+        let related: Vec<_> =
+            diagnostic.related.iter().map(|(span, remark)| (visible(text, span), plain(remark))).collect();
+        let related = related
             .iter()
-            .map(|(span, remark)| AnnotationKind::Context.span(visible(text, span)).label(remark.as_str()));
+            .map(|(span, remark)| AnnotationKind::Context.span(span.clone()).label(remark.as_str()));
         let snippet = Snippet::source(text)
             .path(name.as_str())
             .annotation(AnnotationKind::Primary.span(span))
             .annotations(related);
         let mut report: Vec<Group<'_>> =
             vec![level.primary_title(message.as_str()).id(diagnostic.kind.code()).element(snippet)];
-        let help = diagnostic.kind.help(language);
+        let help = diagnostic.kind.help(language).map(|help| plain(&help));
         if let Some(help) = &help {
             report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
         }
         eprintln!("{}\n", renderer.render(&report));
     }
+}
+
+/// A text for the renderer, which shows control characters of one byte by pictures of them and leaves those of two, U+0080 to
+/// U+009F, to the terminal. Spans count bytes, so each gives way to a sign of as many.
+fn underlined(text: &str) -> String {
+    text.replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{bf}")
 }
 
 /// A span that can be underlined: at least a character, within the text.
@@ -129,6 +138,18 @@ pub(crate) fn summary(plan: &Plan) -> String {
         let _ = writeln!(text, "  note: {}", plain(note));
     }
     text
+}
+
+/// What sandboxes share on purpose.
+pub(crate) fn notes(notes: &[String]) {
+    for note in notes {
+        tell(&format!("note: {note}\n"));
+    }
+}
+
+/// Something that should be known and stops nothing.
+pub(crate) fn warn(what: &str) {
+    eprintln!("warning: {}", plain(what));
 }
 
 /// Every guarantee, area by area.
@@ -234,5 +255,6 @@ mod tests {
         assert_eq!(plain(hostile), "a\\u{1b}[2Jb\\u{202e}c\\rd\\u{7}\\u{9b}31me");
         let harmless = "„Ünicode“ \"x\" 'y' \\x2d\n\tz ○●";
         assert_eq!(plain(harmless), harmless);
+        assert_eq!(underlined("a\u{9b}31mß"), "a¿31mß");
     }
 }

@@ -145,3 +145,19 @@ fn all_interfaces_are_no_interface() {
     assert_eq!(shown.matches("the loopback interface leads to this machine").count(), 1, "{shown}");
     assert_eq!(output.status.code(), Some(2), "{shown}");
 }
+
+/// Whatever a policy quotes, nothing of it is done to the terminal: neither in the text that is underlined, nor in what helps.
+#[test]
+fn nothing_is_done_to_a_terminal_by_what_is_wrong() {
+    // What the renderer lets pass in the text, and in what helps.
+    for hostile in ["\u{9b}31m", "\u{202e}", "\u{1b}[2J"] {
+        let text = format!(
+            "{{ \"version\": 1, \"units\": [\"x.service\"], \"secrets\": {{ \"credentials\": {{ \"a\": \"-/srv/{hostile}\" }} }} }}"
+        );
+        let output = check("text", &[("hostile.json", &text)]);
+        let shown = String::from_utf8(output.stderr).unwrap();
+        assert!(shown.contains("error"), "{shown}");
+        let raw = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!shown.contains(raw), "{shown:?}");
+    }
+}

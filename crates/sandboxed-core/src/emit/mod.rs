@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use sandboxed_systemd::unit::{Rendered, WriteError};
 use sandboxed_systemd::value::ValueError;
 
+use crate::neighbours::{self, Meeting, Paths};
 use crate::plan::{Plan, Setting, Settings};
 use crate::target::Target;
 
@@ -57,6 +58,27 @@ pub enum EmitError {
         /// What both do.
         what: String,
     },
+    /// A sandbox that could reach into another by what it writes.
+    #[error("{reason}")]
+    Reach {
+        /// The one that writes.
+        writer: String,
+        /// The other.
+        other: String,
+        /// What it could do, and what helps.
+        reason: String,
+    },
+}
+
+impl EmitError {
+    /// The sandboxes that cannot both be, where it is that.
+    pub fn clash(&self) -> Option<[&str; 2]> {
+        match self {
+            Self::Twice { first, second, .. } => Some([first, second]),
+            Self::Reach { writer, other, .. } => Some([writer, other]),
+            _ => None,
+        }
+    }
 }
 
 /// What one sandbox becomes: its own files, its entry in `plan.json`, and what it has of the files that all share.
@@ -65,6 +87,7 @@ pub struct Part {
     name: String,
     /// What no other sandbox may have.
     claims: Vec<String>,
+    paths: Paths,
     shares: Vec<Shared>,
     target: Target,
     files: Artifacts,
@@ -111,6 +134,7 @@ impl Part {
         Ok(Self {
             claims: claims.chain([format!("have the name {}", plan.name)]).collect(),
             name: plan.name.clone(),
+            paths: plan.paths.clone(),
             shares,
             target: plan.target.clone(),
             report: report::entry(&report::SandboxReport::new(plan, &rendered)),
@@ -145,7 +169,8 @@ fn quoted(settings: &Settings) -> Result<Vec<Quoted<'_>>, WriteError> {
 /// The files of the sandboxes of a machine.
 ///
 /// # Errors
-/// If something cannot be written for systemd or netfilter, or if two sandboxes share a name or a unit.
+/// If something cannot be written for systemd or netfilter, or if two sandboxes share a name or a unit, or one could reach into
+/// another.
 pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
     join(plans.iter().map(Part::new).collect::<Result<_, _>>()?)
 }
@@ -153,9 +178,12 @@ pub fn artifacts(plans: &[Plan]) -> Result<Artifacts, EmitError> {
 /// The files of all these sandboxes, which are on one machine.
 ///
 /// # Errors
-/// If two sandboxes share a name, a unit or a file, or something that all share cannot be written.
+/// If two sandboxes share a name, a unit or a file, one could reach into another, or something that all share cannot be written.
 pub fn join(parts: Vec<Part>) -> Result<Artifacts, EmitError> {
-    distinct(&parts)?;
+    let together = Together::of(parts.iter());
+    if let Some(clash) = together.clashes.into_iter().next() {
+        return Err(clash);
+    }
     let mut files = Artifacts::new();
     let target = |what| parts.iter().find(|part| part.shares.contains(&what)).map(|part| &part.target);
     if let Some(target) = target(Shared::Iptables) {
@@ -175,7 +203,7 @@ pub fn join(parts: Vec<Part>) -> Result<Artifacts, EmitError> {
         all.extend(part.files);
         entries.push((part.name, part.report));
     }
-    all.push(("plan.json".to_owned(), report::text(entries)));
+    all.push(("plan.json".to_owned(), report::text(entries, &together.shared)));
     // Sorted at once, which takes a fraction of the time that as many insertions do.
     all.sort_unstable();
     // Names are made so that none meets another; were one to, a sandbox would lose its rules without a word.
@@ -191,13 +219,41 @@ pub(crate) fn resolv_conf(plan: &Plan) -> String {
     format!("sandboxed/{}/resolv.conf", plan.name)
 }
 
-/// No name and no unit twice.
-fn distinct(parts: &[Part]) -> Result<(), EmitError> {
+/// What the sandboxes of one machine are to each other.
+#[derive(Debug, Default)]
+pub struct Together {
+    /// Why some of them cannot both be; [`EmitError::clash`] says which.
+    pub clashes: Vec<EmitError>,
+    /// What some of them share on purpose, in words.
+    pub shared: Vec<String>,
+}
+
+impl Together {
+    /// Compares each with all others.
+    pub fn of<'a>(parts: impl Iterator<Item = &'a Part>) -> Self {
+        let parts: Vec<&Part> = parts.collect();
+        let mut together = Self { clashes: twice(&parts), shared: Vec::new() };
+        let paths: Vec<(&str, &Paths)> = parts.iter().map(|part| (part.name.as_str(), &part.paths)).collect();
+        for meeting in neighbours::meetings(&paths) {
+            match meeting {
+                Meeting::Shared(what) => together.shared.push(what),
+                Meeting::Reach { writer, other, reason } => {
+                    together.clashes.push(EmitError::Reach { writer, other, reason });
+                }
+            }
+        }
+        together
+    }
+}
+
+/// Names and units that more than one has.
+fn twice(parts: &[&Part]) -> Vec<EmitError> {
     let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut found = Vec::new();
     for part in parts {
         for claim in &part.claims {
             if let Some(first) = names.insert(claim, &part.name) {
-                return Err(EmitError::Twice {
+                found.push(EmitError::Twice {
                     first: first.to_owned(),
                     second: part.name.clone(),
                     what: claim.clone(),
@@ -205,5 +261,5 @@ fn distinct(parts: &[Part]) -> Result<(), EmitError> {
             }
         }
     }
-    Ok(())
+    found
 }

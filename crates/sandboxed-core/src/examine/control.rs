@@ -24,7 +24,7 @@ pub(crate) fn controlled_on_the_way(planner: &Planner<'_>, path: &str) -> Option
 }
 
 /// A path without what means nothing, and without the links that every distribution has.
-fn normal(path: &str) -> String {
+pub(crate) fn normal(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
         match part {

@@ -39,11 +39,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let (parts, summaries): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-    let files = emit::join(parts.into_iter().collect::<Result<_, _>>()?)?;
+    let parts: Vec<emit::Part> = parts.into_iter().collect::<Result<_, _>>()?;
+    let shared = if options.quiet { Vec::new() } else { emit::Together::of(parts.iter()).shared };
+    let files = emit::join(parts)?;
     output::write_all(&options.out, &files)
         .with_context(|| format!("nothing usable was written to {}", options.out.display()))?;
     if !options.quiet {
         show::print(&summaries.concat());
+        show::notes(&shared);
         show::wrote(&options.out, files.keys());
     }
     // The program ends here. To take a hundred thousand texts apart before would be time lost.
