@@ -18,6 +18,7 @@ mod nixos;
 mod owner;
 mod private;
 mod probe;
+mod refusal;
 mod synapse;
 mod upgrade;
 mod verify;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
             owner::CASES,
             private::CASES,
             probe::CASES,
+            refusal::CASES,
             synapse::CASES,
             upgrade::CASES,
             verify::CASES,

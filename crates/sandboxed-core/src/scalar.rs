@@ -165,7 +165,8 @@ lexical! {
 }
 
 lexical! {
-    /// The name of a service unit, as in systemd.unit(5). An instance of a template is named with its instance.
+    /// The name of a service unit, as in systemd.unit(5). An instance of a template is named with its instance; a
+    /// template, `worker@.service`, stands for all of its instances.
     UnitName, "Service unit",
     r"^[A-Za-z0-9:_.\\@-]{1,240}\.service$",
     "the name of a service unit, ending in `.service`",

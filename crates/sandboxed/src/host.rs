@@ -1,10 +1,12 @@
 //! The machine that we run on, as a target.
 
 use std::num::NonZero;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use sandboxed_core::emit::UPGRADED;
 use sandboxed_core::scalar::HostPath;
 use sandboxed_core::target::{BESIDE_USR, Distribution, Kernel, Netfilter, Target};
 use sandboxed_systemd::Version;
@@ -64,6 +66,16 @@ fn merged_usr() -> bool {
         !path.exists()
             || std::fs::canonicalize(path).ok() == std::fs::canonicalize(Path::new("/").join(to)).ok()
     })
+}
+
+/// What packages leave behind when they change, as it is now: by it one can tell whether they did.
+pub(crate) fn upgrades() -> Vec<Option<[u64; 5]>> {
+    let mark = |path: &&str| {
+        let found = std::fs::metadata(path).ok()?;
+        let times = [found.mtime(), found.mtime_nsec()].map(i64::cast_unsigned);
+        Some([found.dev(), found.ino(), found.size(), times[0], times[1]])
+    };
+    UPGRADED.iter().map(mark).collect()
 }
 
 /// nftables wherever `nft` is: its tables stand beside whatever firewall the machine has.

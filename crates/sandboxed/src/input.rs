@@ -267,6 +267,16 @@ fn sockets(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Socke
                 let activators = systemctl::property(unit.as_str(), "TriggeredBy")?;
                 let sockets = activators.split_whitespace().filter(|name| name.ends_with(".socket"));
                 wanted.extend(sockets.map(str::to_owned));
+                // A socket that has an instance for each connection triggers none of them yet.
+                let each = UnitName::new(unit.as_str())
+                    .ok()
+                    .filter(|name| name.instance().is_some())
+                    .map(|name| format!("{}.socket", name.prefix()));
+                if let Some(socket) = each
+                    && systemctl::property(&socket, "LoadState")? == "loaded"
+                {
+                    wanted.push(socket);
+                }
             }
             wanted.sort_unstable();
             wanted.dedup();

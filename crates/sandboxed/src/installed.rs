@@ -9,14 +9,13 @@ use rustix::fs::FlockOperation;
 use sandboxed_core::emit::Artifacts;
 use sandboxed_core::plan::Plan;
 
-use crate::output;
-use crate::systemctl::REFUSED_DROP_IN;
+use crate::{output, refusal};
 
 /// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
 const STATE: &str = "/etc/sandboxed";
 
 /// Where an administrator's units are, systemd.unit(5).
-const UNITS: &str = "/etc/systemd/system";
+pub(crate) const UNITS: &str = "/etc/systemd/system";
 
 /// The tables that all sandboxes share, and the units that own them; they go with the last of them.
 const SHARED: [&str; 10] = [
@@ -89,11 +88,6 @@ pub(crate) fn names() -> Result<Vec<String>> {
 /// The folder of a sandbox.
 pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(STATE).join(name)
-}
-
-/// The file that says why a sandbox may not run, while it exists.
-pub(crate) fn refusal(name: &str) -> PathBuf {
-    folder(name).join("refused")
 }
 
 /// The file that is there from before the first change of an `apply` until systemd has taken the last: where it stayed,
@@ -187,7 +181,7 @@ impl Difference {
         output::install(Path::new("/"), &written)?;
         for (path, (_, text)) in &self.changes {
             if text.is_none() {
-                remove(Path::new(path))?;
+                take_away(Path::new(path))?;
             }
         }
         Ok(())
@@ -212,34 +206,37 @@ pub(crate) fn uninstall(name: &str) -> Result<()> {
     let list = folder(name).join("files");
     let text = std::fs::read_to_string(&list)
         .with_context(|| format!("no sandbox `{name}` is installed ({} is absent)", list.display()))?;
-    for unit in units(name)? {
-        remove(&Path::new("/etc/systemd/system").join(format!("{unit}.d")).join(REFUSED_DROP_IN))?;
-    }
+    refusal::lift(name, &units(name)?)?;
     for path in text.lines() {
-        remove(Path::new(path))?;
+        take_away(Path::new(path))?;
     }
-    for path in [refusal(name), unfinished(name), list] {
-        remove(&path)?;
+    for path in [unfinished(name), list] {
+        take_away(&path)?;
     }
     if names()?.is_empty() {
         for path in SHARED.iter().chain(&REPLAN) {
-            remove(Path::new(path))?;
+            take_away(Path::new(path))?;
         }
     }
     Ok(())
 }
 
 /// Takes a file away if it is there, and the folders above that are empty then and that only our files make.
-fn remove(path: &Path) -> Result<()> {
+///
+/// # Errors
+/// If it stays.
+pub(crate) fn take_away(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(|| format!("cannot take away {}", path.display())),
     }
     let ours = |folder: &&Path| {
-        let drop_ins =
-            folder.extension().is_some_and(|extension| extension == "d") && folder.starts_with(UNITS);
-        drop_ins || folder.starts_with(STATE) || *folder == Path::new("/etc/nftables")
+        let units = folder.starts_with(UNITS) || folder.starts_with("/run/systemd/system");
+        let drop_ins = units && folder.extension().is_some_and(|extension| extension == "d");
+        let ours =
+            [Path::new("/etc/nftables"), Path::new("/run/sandboxed/refused"), Path::new("/run/sandboxed")];
+        drop_ins || folder.starts_with(STATE) || ours.contains(folder)
     };
     for folder in path.ancestors().skip(1).take_while(ours) {
         // Fails where something else is inside, which is as it should be.

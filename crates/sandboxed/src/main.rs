@@ -6,6 +6,7 @@ mod host;
 mod input;
 mod installed;
 mod output;
+mod refusal;
 mod report;
 mod show;
 mod systemctl;

@@ -12,6 +12,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("lifecycle::a_failed_apply_is_finished_by_the_next", a_failed_apply_is_finished_by_the_next),
     Case::new("lifecycle::refusals_change_nothing", refusals_change_nothing),
     Case::new("lifecycle::one_at_a_time", one_at_a_time),
+    Case::new("lifecycle::one_that_fails_keeps_no_other", one_that_fails_keeps_no_other),
+    Case::new("lifecycle::templates_are_their_instances", templates_are_their_instances),
 ];
 
 const UNIT: &[u8] = b"[Service]\nType=exec\nUser=games\nExecStart=/bin/sleep infinity\n";
@@ -182,6 +184,86 @@ fn a_failed_apply_is_finished_by_the_next(suite: Suite) -> Result<()> {
         machine.check(["systemctl", "show", "--value", "--property=ControlGroup", "brief.service"])?;
     ensure!(group.contains("sandboxed-brief.slice"), "{group}");
     Ok(())
+}
+
+/// Of several that are to be removed, the others go.
+fn one_that_fails_keeps_no_other(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    // What has done its work and counts as active runs nowhere, and so not outside of its sandbox.
+    let once = b"[Service]\nType=oneshot\nRemainAfterExit=yes\nUser=games\nExecStart=/bin/true\n";
+    machine.write("/etc/systemd/system/once.service", 0o644, once)?;
+    machine.write("/root/once.json", 0o644, br#"{ "version": 1, "units": ["once.service"] }"#)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    sandbox::apply(&machine, &["--restart", "/root/brief.json", "/root/once.json"])?;
+    machine.check(["systemctl", "is-active", "once.service"])?;
+    machine.check(["sandboxed", "status"])?;
+
+    let removed = machine.run(["sandboxed", "remove", "absent", "brief", "once"])?;
+    ensure!(
+        removed.status == Some(2) && removed.stderr.contains("no sandbox `absent`"),
+        "{}",
+        removed.stderr
+    );
+    let left = machine.script("find /etc -name '*sandboxed*'")?;
+    ensure!(left.is_empty(), "left behind:\n{left}");
+    Ok(())
+}
+
+/// A template is no unit that runs: what is done to it is done to its instances.
+fn templates_are_their_instances(suite: Suite) -> Result<()> {
+    const INSTANCES: [&str; 2] = ["tm@a.service", "tm@b\\x2dc.service"];
+    let machine = prepared(suite)?;
+    machine.write("/etc/systemd/system/tm@.service", 0o644, UNIT)?;
+    machine.write("/root/tm.json", 0o644, br#"{ "version": 1, "name": "tm", "units": ["tm@.service"] }"#)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    machine.check(["systemctl", "start"].iter().chain(&INSTANCES))?;
+    let places = |machine: &Machine| -> Result<Vec<String>> {
+        let place = |unit| {
+            let group =
+                machine.check(["systemctl", "show", "--value", "--property=ControlGroup", "--", unit])?;
+            Ok(if group.contains("/sandboxed-tm.slice/") {
+                "inside"
+            } else if group.trim().is_empty() {
+                "gone"
+            } else {
+                "outside"
+            }
+            .to_owned())
+        };
+        INSTANCES.into_iter().map(place).collect()
+    };
+    let are = |machine: &Machine, where_: &str, when: &str| -> Result<()> {
+        let places = places(machine)?;
+        ensure!(places.iter().all(|place| place == where_), "{when}: {places:?}");
+        Ok(())
+    };
+    sandbox::apply(&machine, &["/root/tm.json"])?;
+    let status = machine.run(["sandboxed", "status"])?;
+    ensure!(!status.success() && status.stdout.contains("tm@a.service runs outside"), "{}", status.stdout);
+    sandbox::apply(&machine, &["--restart", "/root/tm.json"])?;
+    are(&machine, "inside", "applied")?;
+    let status = machine.check(["sandboxed", "status"])?;
+    ensure!(INSTANCES.iter().all(|unit| status.contains(&format!("{unit} is active"))), "{status}");
+
+    // One that can no longer be kept, and then can.
+    machine.script(
+        "sed -i 's|/bin/sleep|/srv/sleep|' /etc/systemd/system/tm@.service; systemctl daemon-reload",
+    )?;
+    let refused = machine.run(["sandboxed", "apply", "--all", "--restart"])?;
+    ensure!(refused.status == Some(1), "{}", refused.stderr);
+    are(&machine, "gone", "refused")?;
+    ensure!(
+        !machine.run(["systemctl", "start", "tm@d.service"])?.success(),
+        "another can be started all the same"
+    );
+    machine.script(
+        "sed -i 's|/srv/sleep|/bin/sleep|' /etc/systemd/system/tm@.service; systemctl daemon-reload",
+    )?;
+    machine.check(["sandboxed", "apply", "--all", "--restart"])?;
+    are(&machine, "inside", "kept again")?;
+
+    machine.check(["sandboxed", "remove", "tm"])?;
+    are(&machine, "outside", "removed")
 }
 
 fn prepared(suite: Suite) -> Result<Machine> {

@@ -19,7 +19,7 @@ use crate::plan::{Plan, Setting, Settings};
 use crate::target::Target;
 
 pub use report::report;
-pub use unit::{DROP_IN, refusal, replan};
+pub use unit::{DROP_IN, UPGRADED, refusal, replan};
 
 /// Files by their path below the output folder.
 pub type Artifacts = BTreeMap<String, String>;

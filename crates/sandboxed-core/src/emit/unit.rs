@@ -129,19 +129,24 @@ fn slice(plan: &Plan, directives: &Directives<'_>) -> Result<UnitText, EmitError
     Ok(text)
 }
 
-/// The path unit that plans all sandboxes anew after upgrades: dpkg rewrites the first path, systemd's own upgrade the
-/// second. Nothing in it varies, and the table of directives has none for path units, systemd.path(5).
-const REPLAN: &str = "# Made by `sandboxed apply`: after an upgrade every sandbox is planned anew.
+/// What changes when sandboxes may have to follow: dpkg rewrites the first path, systemd's own upgrade the second.
+pub const UPGRADED: [&str; 2] = ["/var/lib/dpkg/status", "/usr/lib/systemd/systemd"];
+
+/// The path unit that plans all sandboxes anew after upgrades. The table of directives has none for path units, systemd.path(5).
+fn watch() -> String {
+    let paths: String = UPGRADED.iter().flat_map(|path| ["PathChanged=", path, "\n"]).collect();
+    format!(
+        "# Made by `sandboxed apply`: after an upgrade every sandbox is planned anew.
 [Unit]
 Description=Upgrades that sandboxes may have to follow
 
 [Path]
-PathChanged=/var/lib/dpkg/status
-PathChanged=/usr/lib/systemd/systemd
-
+{paths}
 [Install]
 WantedBy=multi-user.target
-";
+"
+    )
+}
 
 /// The path unit and the service that plan all sandboxes anew after an upgrade.
 ///
@@ -151,20 +156,24 @@ pub fn replan(program: &str) -> Result<[String; 2], EmitError> {
     let mut service = UnitText::new();
     service.comment("Made by `sandboxed apply`: plans every sandbox anew.");
     service.set(Section::Unit, "Description", Value::word("Plan all sandboxes anew"))?;
+    // dpkg rewrites its file many times a run. Were there too many starts for systemd, its path unit would end for good.
+    service.set(Section::Unit, "StartLimitIntervalSec", Value::Number(0))?;
     service.set(Section::Service, "Type", Value::word("oneshot"))?;
     let line = ExecLine::new(AbsPath::new(program)?, ["apply", "--all", "--restart"]);
     service.set(Section::Service, "ExecStart", Value::Exec(vec![line]))?;
-    Ok([REPLAN.to_owned(), service.to_string()])
+    Ok([watch(), service.to_string()])
 }
 
-/// A drop-in that keeps a unit from starting while a file exists.
+/// A drop-in that keeps a unit from starting while any of these files exists.
 ///
 /// # Errors
-/// If the file's path is none that systemd takes.
-pub fn refusal(file: &str, reason: &str) -> Result<String, EmitError> {
+/// If a file's path is none that systemd takes.
+pub fn refusal(files: &[String], reason: &str) -> Result<String, EmitError> {
     let mut text = UnitText::new();
     // `systemctl status` shows no failed assertion's path, but every unit's description.
     text.set(Section::Unit, "Description", Value::word(format!("Refused by sandboxed: {reason}")))?;
-    text.set(Section::Unit, "AssertPathExists", Value::word(format!("!{file}")))?;
+    for file in files {
+        text.add(Section::Unit, "AssertPathExists", Value::word(format!("!{file}")))?;
+    }
     Ok(text.to_string())
 }

@@ -1,19 +1,24 @@
 //! `sandboxed apply`: put sandboxes around services of this machine.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use sandboxed_core::emit::{self, Artifacts};
+use sandboxed_core::emit::{self, Artifacts, Part, Together};
 use sandboxed_core::plan::{Namespace, Plan};
+use sandboxed_core::target::TargetError;
 use sandboxed_systemd::name::UnitName;
 
 use crate::cli::{Policies, Surroundings};
 use crate::command::REFUSED;
 use crate::input::{self, Source};
 use crate::installed::{self, Difference};
-use crate::{output, show, systemctl};
+use crate::refusal::{self, Refusal};
+use crate::{host, output, show, systemctl};
 
 /// Put sandboxes around services of this machine, or bring those that are there up to date.
 ///
@@ -44,6 +49,21 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.all { all(options) } else { named(options) }
 }
 
+/// A sandbox that can be kept.
+struct Planned {
+    plan: Plan,
+    part: Part,
+    /// What it was planned from.
+    policy: String,
+}
+
+impl Planned {
+    fn new(plan: Plan, source: Source) -> Result<Self> {
+        let part = Part::new(&plan)?;
+        Ok(Self { plan, part, policy: source.text })
+    }
+}
+
 /// Policies that the user names: all of them can be kept, or nothing changes.
 fn named(options: &Options) -> Result<ExitCode> {
     let policies = Policies { files: options.files.clone(), presets: options.presets.clone() };
@@ -53,7 +73,7 @@ fn named(options: &Options) -> Result<ExitCode> {
     let target = input::target(&surroundings.target)?;
     for source in input::sources(&policies)? {
         match input::plan(&source, &target, &surroundings)? {
-            Ok(plan) => planned.push((plan, source)),
+            Ok(plan) => planned.push(Planned::new(plan, source)?),
             Err(code) => worst = worst.max(Some(code)),
         }
     }
@@ -61,92 +81,238 @@ fn named(options: &Options) -> Result<ExitCode> {
         return Ok(ExitCode::from(code));
     }
     // Together with those that are there: two sandboxes around one unit would fight.
-    let mut together: Vec<Plan> = planned.iter().map(|(plan, _)| plan.clone()).collect();
-    for name in
-        installed::names()?.into_iter().filter(|name| !planned.iter().any(|(plan, _)| plan.name == *name))
-    {
+    let ours: BTreeSet<String> = planned.iter().map(|one| one.plan.name.clone()).collect();
+    let mut others = Vec::new();
+    for name in installed::names()?.into_iter().filter(|name| !ours.contains(name)) {
         let source = Source { name: name.clone(), text: installed::policy(&name)? };
         // One whose unit is gone, or that can no longer be kept, must not keep this one from being applied.
         match input::outcome(&source, &target, &surroundings) {
-            Ok(Ok((plan, _))) => together.push(plan),
+            Ok(Ok((plan, _))) => others.push(Part::new(&plan)?),
             Ok(Err(_)) => {
-                eprintln!("warning: the sandbox `{name}` can no longer be kept: see `sandboxed status`");
+                show::warn(&format!("the sandbox `{name}` can no longer be kept: see `sandboxed status`"));
             }
-            Err(error) => eprintln!("warning: the sandbox `{name}` cannot be looked at: {error:#}"),
+            Err(error) => show::warn(&format!("the sandbox `{name}` cannot be looked at: {error:#}")),
         }
     }
-    emit::artifacts(&together)?;
-    for (plan, source) in &planned {
-        install(plan, &source.text, options)?;
+    let together = Together::of(planned.iter().map(|one| &one.part).chain(&others));
+    for clash in together.clashes {
+        if clash.clash().is_none_or(|names| names.iter().any(|name| ours.contains(*name))) {
+            return Err(clash.into());
+        }
+        // Between others: what is asked for now changes nothing about it.
+        show::warn(&clash.to_string());
+    }
+    for one in planned {
+        let summary = show::summary(&one.plan);
+        if let Some(change) = install(one, options)? {
+            change.finish()?;
+        }
         if !options.dry_run {
-            show::print(&show::summary(plan));
+            show::print(&summary);
         }
     }
+    show::notes(&together.shared);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that is installed, after an upgrade. Where a sandbox can no longer be planned, what it promised may not
-/// hold any more: the service is stopped, and says why.
+/// How often all sandboxes are planned in a row while packages change.
+const ROUNDS: usize = 10;
+
+/// Everything that is installed, after an upgrade. What changes while this runs starts nobody, systemd.path(5), so it is looked
+/// at here. (Only what changes between the last look and the end of this program waits for the next upgrade.)
 fn all(options: &Options) -> Result<ExitCode> {
-    let surroundings = Surroundings::host();
-    let mut refused = false;
-    for name in installed::names()? {
-        let source = Source {
-            name: format!("{}", installed::folder(&name).join("policy.json").display()),
-            text: installed::policy(&name)?,
-        };
-        // The target is read for each: an upgrade may go on meanwhile.
-        let outcome = input::target(&surroundings.target)
-            .and_then(|target| input::plan(&source, &target, &surroundings));
-        match outcome {
-            // What fails for one sandbox must not keep the others from being planned.
-            Ok(Ok(plan)) => {
-                if let Err(error) = install(&plan, &source.text, options) {
-                    refused = true;
-                    show::failure(&error);
+    let mut busy = Busy::default();
+    for _ in 0..ROUNDS {
+        let before = host::upgrades();
+        let skipped = !busy.names.is_empty();
+        let mut sound = round(options, &mut busy)?;
+        let changed = || !options.dry_run && host::upgrades() != before;
+        sound &= busy.wait(&changed);
+        // Once nothing changes any more, those that were left out for being busy have their turn.
+        let again = changed() || skipped && busy.names.is_empty();
+        if !again {
+            return Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) });
+        }
+    }
+    show::warn(&format!(
+        "packages changed during each of {ROUNDS} rounds; once they no longer do, `sandboxed apply --all` follows the last change"
+    ));
+    Ok(ExitCode::from(REFUSED))
+}
+
+/// Sandboxes whose services are being restarted or stopped: one that takes its time must not keep the others waiting.
+struct Busy {
+    names: BTreeSet<String>,
+    done: Sender<Done>,
+    results: Receiver<Done>,
+}
+
+/// A sandbox, and what came of what was done for it.
+type Done = (String, Result<()>);
+
+impl Default for Busy {
+    fn default() -> Self {
+        let (done, results) = mpsc::channel();
+        Self { names: BTreeSet::new(), done, results }
+    }
+}
+
+impl Busy {
+    /// Does something for a sandbox beside everything else.
+    fn begin(&mut self, name: &str, work: impl FnOnce() -> Result<()> + Send + 'static) {
+        let (name, done) = (name.to_owned(), self.done.clone());
+        self.names.insert(name.clone());
+        std::thread::spawn(move || done.send((name, work())));
+    }
+
+    /// Waits until nothing is being done any more, or until something changes; no longer than services may take. Whether
+    /// all that was done has gone well.
+    fn wait(&mut self, changed: &impl Fn() -> bool) -> bool {
+        let until = Instant::now() + refusal::GRACE + refusal::GRACE;
+        let mut sound = true;
+        while !self.names.is_empty() && !changed() {
+            match self.results.recv_timeout(Duration::from_millis(200)) {
+                Ok((name, result)) => {
+                    self.names.remove(&name);
+                    if let Err(error) = result {
+                        sound = false;
+                        show::failure(&error);
+                    }
                 }
-            }
-            Ok(Err(_)) => {
-                refused = true;
-                let reason = "its sandbox can no longer be kept: see `sandboxed apply --all`";
-                if let Err(error) = refuse(&name, reason, options) {
-                    show::failure(&error);
+                Err(_) if Instant::now() > until => {
+                    // Its services have their files, and are told to restart; what is not finished says so in its status.
+                    let names = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>();
+                    show::failure(&anyhow!("still not restarted: the services of {}", names.join(", ")));
+                    return false;
                 }
+                Err(_) => {}
             }
+        }
+        sound
+    }
+}
+
+/// Plans every sandbox that is installed. Where one can no longer be planned, what it promised may not hold any more: the service
+/// is stopped, and says why. Says whether all of them are as they should be.
+fn round(options: &Options, busy: &mut Busy) -> Result<bool> {
+    let mut sound = true;
+    let mut planned = Vec::new();
+    let mut refused: BTreeMap<String, String> = BTreeMap::new();
+    for name in installed::names()?.into_iter().filter(|name| !busy.names.contains(name)) {
+        match planned_anew(&name) {
+            Ok(Ok(one)) => planned.push(one),
+            Ok(Err(reason)) => drop(refused.insert(name, reason)),
             // The unit or systemd cannot be read: a package is being removed, or half installed. The sandbox that is
             // there stays in force.
             Err(error) => {
-                refused = true;
+                sound = false;
                 show::failure(&error.context(format!("the sandbox `{name}` stays as it is")));
             }
         }
     }
-    Ok(if refused { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    // By an upgrade a unit may come to write where another's sandbox begins.
+    for clash in Together::of(planned.iter().map(|one| &one.part)).clashes {
+        show::failure(&anyhow!("{clash}"));
+        for name in clash.clash().unwrap_or_default() {
+            refused.entry(name.to_owned()).or_insert_with(|| clash.to_string());
+        }
+    }
+    planned.retain(|one| !refused.contains_key(&one.plan.name));
+    sound &= refused.is_empty();
+    if options.dry_run {
+        for name in refused.keys() {
+            Refusal::tell(name);
+        }
+    }
+    let refused = if options.dry_run { BTreeMap::new() } else { refused };
+    for refusal in refusal::begin(refused) {
+        busy.begin(&refusal.sandbox.clone(), move || {
+            refusal.finish();
+            Ok(())
+        });
+    }
+    // What fails for one sandbox must not keep the others from being planned.
+    for one in planned {
+        match install(one, options) {
+            Ok(Some(change)) => busy.begin(&change.plan.name.clone(), move || change.finish()),
+            Ok(None) => {}
+            Err(error) => {
+                sound = false;
+                show::failure(&error);
+            }
+        }
+    }
+    Ok(sound)
 }
 
-fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
-    let artifacts = emit::artifacts(std::slice::from_ref(plan))?;
-    let mut files = installed::files(plan, &artifacts, policy);
-    files.extend(replan(plan)?);
+/// An installed sandbox as it is to be now, or why it is refused; what is wrong with its policy is shown.
+///
+/// # Errors
+/// If it cannot be told.
+fn planned_anew(name: &str) -> Result<Result<Planned, String>> {
+    let surroundings = Surroundings::host();
+    let source = Source {
+        name: installed::folder(name).join("policy.json").display().to_string(),
+        text: installed::policy(name)?,
+    };
+    // The target is read for each: an upgrade may go on meanwhile.
+    let target = match input::target(&surroundings.target) {
+        Ok(target) => target,
+        Err(error) => match error.downcast_ref::<TargetError>() {
+            // Nobody knows what this systemd does with what was planned for another.
+            Some(unsupported @ (TargetError::TooOld(_) | TargetError::TooNew(_))) => {
+                show::failure(&anyhow!("{unsupported}"));
+                return Ok(Err(unsupported.to_string()));
+            }
+            _ => return Err(error),
+        },
+    };
+    match input::plan(&source, &target, &surroundings)? {
+        Ok(plan) => Planned::new(plan, source).map(Ok),
+        Err(_) => Ok(Err("its sandbox can no longer be kept: see `sandboxed apply --all`".to_owned())),
+    }
+}
+
+/// A sandbox whose files are in force; what runs is not in it yet.
+struct Change {
+    plan: Plan,
+    /// Helpers that are to be restarted.
+    helpers: Vec<String>,
+    /// Whether its services are to be restarted.
+    restart: bool,
+    /// Whether those that do not run stay so.
+    only_running: bool,
+    /// Instances of templates that ran before the sandbox was refused.
+    instances: BTreeSet<String>,
+}
+
+/// Brings the files up to date, and what runs of its helpers. There is nothing to finish where nothing changed.
+fn install(Planned { plan, part, policy }: Planned, options: &Options) -> Result<Option<Change>> {
+    let artifacts = emit::join(vec![part])?;
+    let mut files = installed::files(&plan, &artifacts, &policy);
+    files.extend(replan(&plan)?);
     let difference = Difference::of(&plan.name, &files);
     if options.dry_run {
         show::tell(&difference.text());
-        return Ok(());
+        return Ok(None);
     }
-    let was_refused = installed::refusal(&plan.name).exists();
+    let was_refused = refusal::reason(&plan.name).is_some();
+    let mut instances = BTreeSet::new();
     // An earlier call may have written everything and told systemd nothing.
     let unfinished = installed::unfinished(&plan.name);
     let again = unfinished.exists();
     let changed = again || was_refused || !difference.changes.is_empty();
-    if !(changed || options.restart && outside(plan)?) {
-        return Ok(());
+    if !(changed || options.restart && outside(&plan)?) {
+        return Ok(None);
     }
     output::install(Path::new("/"), &Artifacts::from([(unfinished.display().to_string(), String::new())]))?;
+    // Those of before as well: the policy may name others now.
+    let mut units = installed::units(&plan.name).unwrap_or_default();
     difference.settle()?;
     if was_refused {
-        for path in refusal_files(&plan.name, plan.units.iter().map(|unit| unit.name.as_str())) {
-            let _ = std::fs::remove_file(path);
-        }
+        instances = refusal::instances(&plan.name);
+        units.extend(plan.units.iter().map(|unit| unit.name.as_str().to_owned()));
+        refusal::lift(&plan.name, &units)?;
     }
     if plan.root.is_some() {
         let path = format!("/etc/tmpfiles.d/sandboxed-{}.conf", plan.name);
@@ -156,55 +322,70 @@ fn install(plan: &Plan, policy: &str, options: &Options) -> Result<()> {
         }
     }
     systemctl::run(&["daemon-reload"])?;
-    for undone in systemctl::undone(plan)? {
-        eprintln!("warning: {}", show::plain(&undone));
+    for undone in systemctl::undone(&plan)? {
+        show::warn(&undone);
     }
     if plan.verify.is_none() {
         systemctl::stop_verification(&plan.name)?;
     }
     // A helper that runs already has loaded the rules of before.
     let rules_changed = again || difference.changes.keys().any(|path| path.starts_with("/etc/nftables/"));
-    for helper in helpers(plan) {
+    let mut restarted = Vec::new();
+    for helper in helpers(&plan) {
         if !systemctl::is_active(&helper)? {
             continue;
         }
         let unit_changed = difference.changes.keys().any(|path| path.ends_with(&format!("/{helper}")));
         if options.restart && unit_changed {
-            // With it the services restart, and find what it makes as it is now.
-            systemctl::run(&["restart", &helper])?;
+            restarted.push(helper);
         } else if rules_changed {
             systemctl::run(&["reload", &helper])?;
         }
     }
     systemctl::run(&["enable", "--quiet", "--now", "sandboxed-replan.path"])?;
-    if options.restart {
-        // An upgrade is no reason to start what somebody has stopped.
-        restart(plan, options.all && !was_refused)?;
-    }
-    std::fs::remove_file(&unfinished).with_context(|| format!("cannot take away {}", unfinished.display()))
+    // An upgrade is no reason to start what somebody has stopped.
+    let only_running = options.all && !was_refused;
+    Ok(Some(Change { plan, helpers: restarted, restart: options.restart, only_running, instances }))
 }
 
-/// Restarts the units of a sandbox, or only those that run. A socket keeps the control group that it was made in, so those
-/// that are handed to the service are made anew; and before that nothing must be running that they would activate.
-fn restart(plan: &Plan, only_running: bool) -> Result<()> {
-    let units: Vec<&str> = plan.units.iter().map(|unit| unit.name.as_str()).collect();
-    let sockets: Vec<&str> = plan.sockets.iter().map(UnitName::as_str).collect();
-    if sockets.is_empty() {
-        let verb = if only_running { "try-restart" } else { "restart" };
-        return units.iter().try_for_each(|unit| systemctl::run(&[verb, unit]));
-    }
-    let mut again = Vec::new();
-    for unit in sockets.iter().chain(&units) {
-        if !only_running || systemctl::is_active(unit)? {
-            again.push(*unit);
+impl Change {
+    /// Restarts what is to be in the sandbox as it is now, and waits for it.
+    fn finish(self) -> Result<()> {
+        for helper in &self.helpers {
+            // With it the services restart, and find what it makes as it is now.
+            systemctl::run(&["restart", helper])?;
         }
-    }
-    for verb in ["stop", "start"] {
-        if !again.is_empty() {
-            systemctl::run(&[&[verb], again.as_slice()].concat())?;
+        if self.restart {
+            self.restart()?;
         }
+        let unfinished = installed::unfinished(&self.plan.name);
+        std::fs::remove_file(&unfinished)
+            .with_context(|| format!("cannot take away {}", unfinished.display()))
     }
-    Ok(())
+
+    /// Restarts the units of a sandbox, or only those that run. A socket keeps the control group that it was made in, so those
+    /// that are handed to the service are made anew; and before that nothing must be running that they would activate.
+    fn restart(&self) -> Result<()> {
+        let (mut stopped, mut started) = (Vec::new(), Vec::new());
+        for unit in self.plan.sockets.iter().chain(self.plan.units.iter().map(|unit| &unit.name)) {
+            for one in systemctl::expand(&[unit.as_str()])? {
+                let instance = one != unit.as_str();
+                if !(self.only_running || instance) || systemctl::is_active(&one)? {
+                    if !systemctl::is_for_one_call(&one)? {
+                        started.push(one.clone());
+                    }
+                    stopped.push(one);
+                }
+            }
+        }
+        let missing: Vec<&String> = self.instances.iter().filter(|one| !started.contains(one)).collect();
+        started.extend(missing.into_iter().cloned());
+        if self.plan.sockets.is_empty() {
+            return systemctl::all("restart", &started);
+        }
+        systemctl::all("stop", &stopped)?;
+        systemctl::all("start", &started)
+    }
 }
 
 /// The units that load a sandbox's rules.
@@ -217,11 +398,11 @@ fn helpers(plan: &Plan) -> Vec<String> {
 
 /// Whether a unit of the sandbox runs outside of its slice, or as it was before its files changed.
 fn outside(plan: &Plan) -> Result<bool> {
-    for unit in plan.units.iter().map(|unit| &unit.name).chain(&plan.sockets) {
-        let unit = unit.as_str();
-        let group = systemctl::property(unit, "ControlGroup")?;
-        let inside = group.split('/').any(|part| part == plan.slice.as_str());
-        if systemctl::is_active(unit)? && !inside || systemctl::property(unit, "NeedDaemonReload")? == "yes" {
+    let units = plan.units.iter().map(|unit| &unit.name).chain(&plan.sockets).map(UnitName::as_str);
+    for unit in systemctl::expand(&units.collect::<Vec<_>>())? {
+        if systemctl::is_outside(&unit, &plan.slice)?
+            || systemctl::property(&unit, "NeedDaemonReload")? == "yes"
+        {
             return Ok(true);
         }
     }
@@ -242,32 +423,4 @@ fn replan(plan: &Plan) -> Result<Artifacts> {
     emit::replan(&program)
         .map_err(Into::into)
         .map(|units| installed::REPLAN.iter().map(ToString::to_string).zip(units).collect())
-}
-
-fn refusal_files<'a>(name: &str, units: impl Iterator<Item = &'a str>) -> Vec<std::path::PathBuf> {
-    let drop_ins = units.map(|unit| {
-        std::path::PathBuf::from(format!("/etc/systemd/system/{unit}.d/{}", systemctl::REFUSED_DROP_IN))
-    });
-    drop_ins.chain([installed::refusal(name)]).collect()
-}
-
-/// Stops the units of a sandbox and keeps them from starting, with the reason where `systemctl status` shows it.
-fn refuse(name: &str, reason: &str, options: &Options) -> Result<()> {
-    let units = installed::units(name)?;
-    eprintln!("the sandbox `{name}` is refused; {} stopped", units.join(", "));
-    if options.dry_run {
-        return Ok(());
-    }
-    let refusal = installed::refusal(name);
-    let drop_in = emit::refusal(&refusal.display().to_string(), reason)?;
-    let mut files = Artifacts::from([(refusal.display().to_string(), format!("{reason}\n"))]);
-    for unit in &units {
-        files.insert(format!("/etc/systemd/system/{unit}.d/{}", systemctl::REFUSED_DROP_IN), drop_in.clone());
-    }
-    output::install(Path::new("/"), &files)?;
-    systemctl::run(&["daemon-reload"])?;
-    for unit in &units {
-        systemctl::run(&["stop", unit])?;
-    }
-    Ok(())
 }

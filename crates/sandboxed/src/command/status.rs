@@ -13,7 +13,7 @@ use crate::command::REFUSED;
 use crate::command::filter::sockets::Rules;
 use crate::input::{self, Source};
 use crate::installed::{self, Difference};
-use crate::{show, systemctl};
+use crate::{refusal, show, systemctl};
 
 /// Say whether the sandboxes of this machine are what their policies ask for.
 ///
@@ -68,18 +68,24 @@ fn report(name: &str) -> Result<Report> {
     let mut amiss = Vec::new();
     let mut units = Vec::new();
     for unit in installed::units(name)? {
-        let state = systemctl::property(&unit, "ActiveState")?;
-        units.push(UnitState { unit, state });
+        let loaded = systemctl::expand(&[&unit])?;
+        if loaded.is_empty() {
+            // A template of which nothing runs.
+            units.push(UnitState { unit, state: "inactive".to_owned() });
+        }
+        for unit in loaded {
+            let state = systemctl::property(&unit, "ActiveState")?;
+            units.push(UnitState { unit, state });
+        }
     }
-    if let Ok(reason) = std::fs::read_to_string(installed::refusal(name)) {
-        amiss.push(reason.trim().to_owned());
-    }
+    amiss.extend(refusal::reason(name));
     if installed::unfinished(name).exists() {
         amiss.push("an `apply` failed half-way; `sandboxed apply --all` finishes it".to_owned());
     }
     let surroundings = Surroundings::host();
-    let target = input::target(&surroundings.target)?;
-    let planned = match input::plan(&source, &target, &surroundings) {
+    let planned =
+        input::target(&surroundings.target).and_then(|target| input::plan(&source, &target, &surroundings));
+    let planned = match planned {
         Ok(planned) => planned,
         Err(error) => {
             amiss.push(format!("it cannot be planned: {error:#}"));
@@ -112,15 +118,12 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
         if systemctl::property(unit, "NeedDaemonReload")? == "yes" {
             amiss.push(format!("{unit} changed on disk; `systemctl daemon-reload` reads it anew"));
         }
-        let group = systemctl::property(unit, "ControlGroup")?;
-        if !group.split('/').any(|part| part == plan.slice.as_str()) {
+        if systemctl::is_outside(unit, &plan.slice)? {
             amiss.push(format!("{unit} runs outside of {}: it was not restarted since", plan.slice.as_str()));
         }
     }
     for socket in &plan.sockets {
-        let group = systemctl::property(socket.as_str(), "ControlGroup")?;
-        let inside = group.split('/').any(|part| part == plan.slice.as_str());
-        if systemctl::is_active(socket.as_str())? && !inside {
+        if systemctl::is_outside(socket.as_str(), &plan.slice)? {
             amiss.push(format!(
                 "{socket} was made outside of {}, and stays there until it is restarted",
                 plan.slice.as_str()
