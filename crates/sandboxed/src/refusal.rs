@@ -138,10 +138,17 @@ impl Refusal {
         let slice = name::slice_for(&self.sandbox)
             .map(|slice| (slice.as_str().to_owned(), name::cgroup_path(&slice)));
         // Again, as somebody may have started what was stopped before the files were there; and with the slice, whatever is in it.
+        let mut unasked = Vec::new();
         for unit in all.iter().chain(slice.as_ref().ok().map(|(slice, _)| slice)) {
             if let Err(error) = systemctl::run(&["stop", "--no-block", "--", unit]) {
                 self.wrong.push(error);
+                unasked.push(unit);
             }
+        }
+        // One that systemd does not stop when asked to may be stopped with the slice, if it is in there.
+        let goes_on = |unit: &str| runs(unit) && systemctl::is_active(unit).unwrap_or(true);
+        if !wait(PATIENCE, || !unasked.iter().any(|unit| goes_on(unit))) {
+            kill(unasked.into_iter().filter(|unit| goes_on(unit)));
         }
         let group = slice.map_or_else(|_| String::new(), |(_, group)| group);
         let left = || {
@@ -149,10 +156,7 @@ impl Refusal {
             all.iter().filter(|unit| runs(unit)).cloned().chain(inside).collect::<Vec<_>>()
         };
         if !wait(GRACE, || left().is_empty()) {
-            // Nothing can be started again: what kept systemd from stopping it does not matter.
-            for unit in all.iter().filter(|unit| runs(unit)) {
-                let _ = systemctl::run(&["kill", "--signal=SIGKILL", "--", unit]);
-            }
+            kill(all.iter().filter(|unit| runs(unit)));
             if systemctl::populated(&group) {
                 let _ = std::fs::write(format!("/sys/fs/cgroup/{group}/cgroup.kill"), "1");
             }
@@ -171,6 +175,13 @@ impl Refusal {
     }
 }
 
+/// Ends units by force. As they cannot be started again, `Restart=` brings none of them back.
+fn kill<'a>(units: impl Iterator<Item = &'a String>) {
+    for unit in units {
+        let _ = systemctl::run(&["kill", "--signal=SIGKILL", "--", unit]);
+    }
+}
+
 /// Waits until something holds, at most so long; whether it does.
 fn wait(longest: Duration, holds: impl Fn() -> bool) -> bool {
     let until = Instant::now() + longest;
@@ -181,7 +192,7 @@ fn wait(longest: Duration, holds: impl Fn() -> bool) -> bool {
         if Instant::now() > until {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(Duration::from_millis(250));
     }
 }
 

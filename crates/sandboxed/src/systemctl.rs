@@ -89,14 +89,14 @@ fn instances_in(template: &UnitName, list: &str) -> BTreeSet<String> {
     instances.map(|unit| unit.as_str().to_owned()).collect()
 }
 
-/// Whether a unit is an instance that a socket has made for one connection: nothing else can start it.
+/// Whether a unit is an instance that a socket has made for one connection: without that it has nobody to talk to.
 ///
 /// # Errors
 /// If systemctl cannot be run.
 pub(crate) fn is_for_one_call(unit: &str) -> Result<bool> {
     let Some(template) = UnitName::new(unit).ok().and_then(|unit| unit.template()) else { return Ok(false) };
-    let socket = format!("{}.socket", template.prefix());
-    Ok(property(unit, "TriggeredBy")?.split_whitespace().any(|name| name == socket))
+    // (That the one triggers the other systemd forgets when it reads its files anew.)
+    Ok(property(&format!("{}.socket", template.prefix()), "Accept")? == "yes")
 }
 
 /// Whether there are processes in a control group, cgroups(7).

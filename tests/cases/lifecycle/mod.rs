@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("lifecycle::one_at_a_time", one_at_a_time),
     Case::new("lifecycle::one_that_fails_keeps_no_other", one_that_fails_keeps_no_other),
     Case::new("lifecycle::templates_are_their_instances", templates_are_their_instances),
+    Case::new("lifecycle::an_instance_for_each_call", an_instance_for_each_call),
 ];
 
 const UNIT: &[u8] = b"[Service]\nType=exec\nUser=games\nExecStart=/bin/sleep infinity\n";
@@ -264,6 +265,41 @@ fn templates_are_their_instances(suite: Suite) -> Result<()> {
 
     machine.check(["sandboxed", "remove", "tm"])?;
     are(&machine, "outside", "removed")
+}
+
+/// A socket that has an instance for each connection goes into the sandbox too, and what only a connection starts is not started.
+fn an_instance_for_each_call(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let socket = b"[Socket]\nListenStream=/run/call\nAccept=yes\n";
+    machine.write("/etc/systemd/system/call.socket", 0o644, socket)?;
+    machine.write("/etc/systemd/system/call@.service", 0o644, UNIT)?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    let policy =
+        |rest: &str| format!(r#"{{ "version": 1, "name": "call", "units": ["call@.service"]{rest} }}"#);
+    machine.write("/root/call.json", 0o644, policy("").as_bytes())?;
+    let refused = machine.run(["sandboxed", "apply", "/root/call.json"])?;
+    ensure!(refused.stderr.contains("call.socket hands it sockets"), "{}", refused.stderr);
+
+    machine.write("/root/call.json", 0o644, policy(r#", "sockets": ["call.socket"]"#).as_bytes())?;
+    sandbox::apply(&machine, &["--restart", "/root/call.json"])?;
+    let call = || {
+        machine.script(
+            "systemd-run --quiet --collect python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); s.connect(\"/run/call\"); time.sleep(600)'
+             for turn in $(seq 50); do systemctl --quiet is-active 'call@*.service' && exit 0; sleep 0.1; done; exit 1",
+        )
+    };
+    call()?;
+    let status = machine.check(["sandboxed", "status"])?;
+    ensure!(status.contains("call@0-") && status.contains(" is active"), "{status}");
+    let changed = policy(r#", "sockets": ["call.socket"], "filesystem": { "readable": ["-/srv/x"] }"#);
+    machine.write("/root/call.json", 0o644, changed.as_bytes())?;
+    sandbox::apply(&machine, &["--restart", "/root/call.json"])?;
+    let nobody = || machine.script("! systemctl --quiet is-active 'call@*.service'");
+    nobody()?;
+    call()?;
+    machine.check(["sandboxed", "remove", "call"])?;
+    machine.check(["systemctl", "is-active", "call.socket"])?;
+    nobody().map(drop)
 }
 
 fn prepared(suite: Suite) -> Result<Machine> {

@@ -22,20 +22,27 @@ const ELSEWHERE: &str = "[Service]\nUser=games\nExecStart=/srv/elsewhere/daemon\
 
 /// No place to write to and a unit that does not let itself be stopped spare nobody.
 fn holds_whatever_fails(suite: Suite) -> Result<()> {
-    let machine = prepared(suite, &[("brief", BRIEF), ("stubborn", STUBBORN), ("other", BRIEF)])?;
+    let machine =
+        prepared(suite, &[("brief", BRIEF), ("stubborn", STUBBORN), ("loose", STUBBORN), ("other", BRIEF)])?;
+    policy(&machine, "loose", r#""units": ["loose.service"]"#)?;
     policy(&machine, "pair", r#""units": ["stubborn.service", "brief.service"]"#)?;
     policy(&machine, "other", r#""units": ["other.service"]"#)?;
     sandbox::apply(&machine, &["--restart", "/root/pair.json", "/root/other.json"])?;
     machine.check(["sandboxed", "status"])?;
+    // This one goes on outside of its slice, with which it could be stopped.
+    machine.check(["systemctl", "start", "loose.service"])?;
+    sandbox::apply(&machine, &["/root/loose.json"])?;
 
-    // Both are refused, as their commands are not in the sandbox any more.
-    unit(&machine, "stubborn", &format!("{OBSTINATE}{STUBBORN}ExecStartPre=/srv/elsewhere/daemon\n"))?;
+    // All are refused, as their commands are not in the sandbox any more.
+    for name in ["stubborn", "loose"] {
+        unit(&machine, name, &format!("{OBSTINATE}{STUBBORN}ExecStartPre=/srv/elsewhere/daemon\n"))?;
+    }
     unit(&machine, "other", ELSEWHERE)?;
     machine
         .script("mount --bind /etc /etc && mount -o remount,bind,ro /etc && ! touch /etc/x 2>/dev/null")?;
     let refused = machine.run(["sandboxed", "apply", "--all"])?;
     ensure!(refused.status == Some(1), "exit status {:?}:\n{}", refused.status, refused.stderr);
-    for name in ["brief", "stubborn", "other"] {
+    for name in ["brief", "stubborn", "loose", "other"] {
         ensure!(!runs(&machine, name)?, "{name} goes on:\n{}", refused.stderr);
         let start = machine.run(["systemctl", "start", &format!("{name}.service")])?;
         ensure!(!start.success(), "{name} can be started all the same:\n{}", refused.stderr);
@@ -56,7 +63,7 @@ fn holds_whatever_fails(suite: Suite) -> Result<()> {
         ensure!(runs(&machine, name)?, "{name} does not run again");
     }
     machine.check(["sandboxed", "status", "pair"])?;
-    machine.check(["sandboxed", "remove", "other", "pair"])?;
+    machine.check(["sandboxed", "remove", "other", "pair", "loose"])?;
     let left = machine
         .script("find /etc /run/systemd/system /run/sandboxed -name '*refused*' 2>/dev/null || true")?;
     ensure!(left.is_empty(), "left behind:\n{left}");
