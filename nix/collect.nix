@@ -1,10 +1,12 @@
-# What the configuration says about each sandbox: its policy, its units, and where its share of the store begins.
+# What the configuration says about each sandbox: its policy, its units, and where its share of the store begins; and of the
+# host's units what could have a say in that.
 # Everything that can be wrong is found here, at evaluation, and says which option to change.
 {
   config,
   lib,
   policyFields,
   namePattern,
+  generateUnits,
 }:
 enabled:
 let
@@ -39,12 +41,19 @@ let
     else
       given;
 
+  # The template of an instance; of another unit itself.
+  templateOf =
+    unit:
+    let
+      parts = builtins.match "([^@]+@)[^@]*([.][a-z]+)" unit;
+    in
+    if parts == null then unit else lib.concatStrings parts;
+
   # The unit's derivation holds its text with scripts and environment resolved, so its references are what the service needs.
   derivationOf =
     name: sandbox: unit:
     let
-      template = builtins.match "([^@]+@)[^@]*([.][a-z]+)" unit;
-      known = units.${unit} or (if template == null then null else units.${lib.concatStrings template} or null);
+      known = units.${unit} or units.${templateOf unit} or null;
     in
     if known == null && !sandbox ? unitPackage then
       throw ''
@@ -105,8 +114,7 @@ let
     in
     {
       inherit policy unitNames;
-      # By unit, where its text is: a file of NixOS' own, the package that ships it, or both.
-      texts = builtins.mapAttrs (unit: known: "${known.unit}/${known.name or unit}") defining;
+      # Units that a package is said to ship.
       packaged = lib.optionalAttrs (sandbox ? unitPackage) (lib.genAttrs unitNames (_: "${sandbox.unitPackage}"));
       roots = builtins.deepSeq (map (socket: socket == null || socket.enable) sockets) (
         lib.mapAttrsToList (_: unit: unit.unit) defining
@@ -116,5 +124,26 @@ let
     };
 
   collected = builtins.mapAttrs collect enabled;
+
+  # What could say something of a sandboxed unit, hand it sockets, or take the place of a unit of ours.
+  unitNames = lib.concatMap (sandbox: sandbox.unitNames) (lib.attrValues collected);
+  concerning = lib.genAttrs (unitNames ++ map templateOf unitNames) (_: null);
+  concerns = name: concerning ? ${name} || lib.hasSuffix ".socket" name || lib.hasPrefix "sandboxed" name;
+  around = lib.filterAttrs (
+    name: unit: lib.any concerns ([ name ] ++ unit.aliases or [ ]) && !lib.elem name config.systemd.suppressedSystemUnits
+  ) units;
 in
-collected
+{
+  sandboxes = collected;
+
+  # These units as NixOS itself lays them out, with all that packages add to them, but without what comes of the sandboxes:
+  # what is planned from, and what ours must not meet.
+  without = generateUnits {
+    # As those of the system, without the links that only make sense among all of them.
+    type = "initrd";
+    units = around;
+    upstreamUnits = [ ];
+    upstreamWants = [ ];
+    packages = lib.filter (package: !package.isSandboxes or false) config.systemd.packages;
+  };
+}

@@ -6,6 +6,7 @@
   config,
   lib,
   pkgs,
+  utils,
   ...
 }:
 let
@@ -20,7 +21,15 @@ let
 
   sandboxes = pkgs.callPackage ./sandboxes.nix { sandboxed = config.programs.sandboxed.package; } {
     target = import ./target.nix { inherit config lib pkgs; };
-    sandboxes = import ./collect.nix { inherit config lib policyFields; namePattern = read.fields.name.pattern; } enabled;
+    inherit
+      (import ./collect.nix {
+        inherit config lib policyFields;
+        inherit (utils.systemdUtils.lib) generateUnits;
+        namePattern = read.fields.name.pattern;
+      } enabled)
+      sandboxes
+      without
+      ;
   };
 
   enabled = lib.filterAttrs (_: sandbox: sandbox.enable) config.services.sandboxed;

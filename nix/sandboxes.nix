@@ -9,7 +9,12 @@
   util-linux,
   sandboxed,
 }:
-{ target, sandboxes }:
+{
+  target,
+  sandboxes,
+  # The host's units without what comes of this.
+  without,
+}:
 let
   joined = field: lib.foldl' (all: sandbox: all // sandbox.${field}) { } (lib.attrValues sandboxes);
 
@@ -33,7 +38,10 @@ runCommand "sandboxes"
     target = builtins.toJSON target;
     policies = builtins.mapAttrs (_: sandbox: sandbox.policy) sandboxes;
     packaged = joined "packaged";
-    texts = joined "texts";
+    unitNames = lib.concatMap (sandbox: sandbox.unitNames) (lib.attrValues sandboxes);
+    without = "${without}";
+    # What is planned from is all units but these.
+    passthru.isSandboxes = true;
     # The launcher, which becomes the service's init, is the one program of ours that runs inside, and stands alone.
     exportReferencesGraph = lib.mapAttrs' (
       name: sandbox:
@@ -57,13 +65,16 @@ runCommand "sandboxes"
         echo "services.sandboxed: the unitPackage ''${packaged[$unit]} ships no unit $unit" >&2
         exit 1
       fi
-      { echo "# $shipped"; cat "$shipped"; echo; } >> "units/$unit"
+      if [ ! -e "$without/$unit" ]; then
+        echo "services.sandboxed: $unit is shipped by ''${packaged[$unit]}, which is not among systemd.packages" >&2
+        exit 1
+      fi
     done
-    for unit in "''${!texts[@]}"; do
-      { echo "# ''${texts[$unit]}"; cat "''${texts[$unit]}"; echo; } >> "units/$unit"
-    done
+    . ${./units.sh}
+    write_units units
 
     sandboxed build --quiet policies/*.json --target target.json --unit-text units --closure closures --out "$out/lib"
+    refuse_others "$out/lib/systemd/system"
 
     for name in "''${!policies[@]}"; do
       mkdir -p "$out/lib/sandboxed/$name"

@@ -161,6 +161,22 @@ impl Unit {
         self.text.scalar(Section::Unit, directive)
     }
 
+    /// What it says that has NixOS leave the service running as it is when its unit changes: handle_modified_unit() in
+    /// switch-to-configuration, which takes any other word than these for no.
+    pub(crate) fn outlives_a_switch(&self) -> Option<&'static str> {
+        let yes = |value: &str| matches!(value, "1" | "yes" | "true" | "on");
+        let extension = |section, name| self.text.extension(section, name).map(yes);
+        let refuses = self.text.boolean(Section::Unit, "RefuseManualStop");
+        [
+            (extension(Section::Service, "X-RestartIfChanged") == Some(false), "X-RestartIfChanged=false"),
+            (extension(Section::Service, "X-ReloadIfChanged") == Some(true), "X-ReloadIfChanged=true"),
+            (extension(Section::Unit, "X-OnlyManualStart") == Some(true), "X-OnlyManualStart=true"),
+            (refuses == Some(true), "RefuseManualStop=true"),
+        ]
+        .into_iter()
+        .find_map(|(said, what)| said.then_some(what))
+    }
+
     /// Units that it has systemd start, by a list of its `[Unit]` section.
     pub(crate) fn triggers(&self, directive: &str) -> Vec<String> {
         self.text.list(Section::Unit, directive)

@@ -157,6 +157,39 @@ fn later_words_do_not_undo_the_sandbox() {
     assert_eq!(found(&and("local.conf", "NoNewPrivileges=no")), "");
 }
 
+/// NixOS' switch restarts what changed, unless the unit says otherwise.
+#[test]
+fn what_a_switch_would_leave_running_is_refused_on_nixos() {
+    let found = |distribution: &str, section: &str, line: &str| {
+        let resolved = resolve(&json::parse(POLICY).unwrap()).unwrap();
+        let target: Target = format!("systemd=257,kernel=6.12,distribution={distribution}").parse().unwrap();
+        let target = Target { programs: "debian-13".parse::<Target>().unwrap().programs, ..target };
+        let text = format!("[Service]\nUser=a\nExecStart=/nix/store/a/bin/a\n[{section}]\n{line}\n");
+        let unit = Unit::parse(UnitName::new("a.service").unwrap(), &text).unwrap();
+        let plan = resolved.plan(&target, Surroundings { units: &[unit], ..Surroundings::default() });
+        let findings = plan.err().unwrap_or_default();
+        findings.iter().map(|finding| finding.kind.message(Language::Json)).collect::<Vec<_>>().join("\n")
+    };
+    for (section, line) in [
+        ("Service", "X-RestartIfChanged=false"),
+        ("Service", "X-RestartIfChanged=no"),
+        ("Service", "X-ReloadIfChanged=true"),
+        ("Unit", "RefuseManualStop=yes"),
+        ("Unit", "X-OnlyManualStart=true"),
+    ] {
+        let said = found("nixos", section, line);
+        assert!(said.contains("leave it running as it was"), "{line}: {said}");
+        assert!(!found("debian", section, line).contains("leave it running"), "{line}");
+    }
+    for line in [
+        "X-RestartIfChanged=true",
+        "X-StopIfChanged=false",
+        "X-RestartIfChanged=false\nX-RestartIfChanged=true",
+    ] {
+        assert!(!found("nixos", "Service", line).contains("leave it running"), "{line}");
+    }
+}
+
 #[test]
 fn whatever_outlives_its_unit_is_killed() {
     for (asked, directive, given) in [

@@ -75,6 +75,30 @@ if build missing; then fail build::missing "it builds"; else
   expect missing-says-why has missing.log 'ships no unit packaged.service'
 fi
 
+if build early; then
+  expect hook-of-a-package-is-confined has early/matrix-synapse.service.d/zz-sandboxed.conf '^ExecStartPre=/nix/store/[^ ]*sandboxed-launch .*/nix/store/hook --as-root'
+  expect directory-of-a-package-is-known has early/matrix-synapse.service.d/zz-sandboxed.conf '^NoExecPaths=.*/var/cache/matrix-media'
+else
+  fail build::early "$(tail -n 40 "$scratch/early.log")"
+fi
+
+# What of the host's other units would undo a sandbox, and what is said then.
+refused() {
+  if build "$1"; then fail "build::$1" "it builds"; else expect "$1-says-why" has "$1.log" "$2"; fi
+}
+refused late 'matrix-synapse.service.d/zzz-late.conf sets PrivateUsers= after the sandbox'
+refused late-of-all '/service.d/zzz-late.conf sets PrivateUsers= after the sandbox'
+refused same-name 'would meet the sandbox.s own matrix-synapse.service.d/zz-sandboxed.conf'
+refused socket 'elsewhere.socket hands it sockets that were made outside of the sandbox'
+refused helper 'defines sandboxed-synapse-filter.service, which is a unit of the sandboxes. own'
+refused slice 'defines sandboxed-synapse.slice, which is a unit of the sandboxes. own'
+refused helper-alias 'defines sandboxed-synapse-filter.service, which is a unit of the sandboxes. own'
+refused helper-packaged 'sandboxed-.slice.d/limits.conf changes sandboxed-synapse.slice'
+refused kept-running 'X-RestartIfChanged=false'
+refused only-reloaded 'X-ReloadIfChanged=true'
+refused unmanaged 'RefuseManualStop=true'
+refused taken-over 'matrix-synapse.service is another name of other.service'
+
 # The package's install phase, and the check of the flake that a refused policy fails the build of a system.
 artifact() {
   nix-build "$local/flake.nix" --attr "$1" --argstr programs "$programs" --out-link "$scratch/$1" \

@@ -3,6 +3,7 @@
 use super::control::{controlled, controlled_on_the_way};
 use crate::areas::filesystem::belongs_to_others;
 use crate::planner::Planner;
+use crate::target::Distribution;
 use crate::unit::Unit;
 
 /// What is wrong, and what to do.
@@ -53,7 +54,18 @@ pub(super) fn all(planner: &Planner<'_>, unit: &Unit) -> Vec<Refusal> {
     let mut refused = places(unit);
     refused.extend(files(planner, unit));
     refused.extend(others(unit));
+    refused.extend(left_running(planner, unit));
     refused
+}
+
+/// What has a new sandbox take effect at some later time only, of which nobody is told.
+fn left_running(planner: &Planner<'_>, unit: &Unit) -> Option<Refusal> {
+    let said = unit.outlives_a_switch().filter(|_| planner.target.distribution == Distribution::Nixos)?;
+    Some((
+        format!("{said} has a switch leave it running as it was, without the sandbox or with an older one"),
+        "have the switch restart it: `restartIfChanged = lib.mkForce true` and `reloadIfChanged = lib.mkForce false` of the service, \
+         or without what else says so",
+    ))
 }
 
 /// What puts its processes elsewhere than into the sandbox.

@@ -13,6 +13,7 @@ use crate::value::quote::{ends_in_escape, is_blank};
 pub struct ParsedUnit {
     files: Vec<Arc<str>>,
     assignments: Vec<Assignment>,
+    extensions: Vec<Assignment>,
     problems: Vec<Problem>,
 }
 
@@ -135,6 +136,12 @@ impl ParsedUnit {
         &self.assignments
     }
 
+    /// The last value of what systemd leaves to others, `X-…=` in a section that it knows: systemd.syntax(7).
+    pub fn extension(&self, section: Section, name: &str) -> Option<&str> {
+        let said = |other: &&Assignment| other.section == section && other.name == name;
+        self.extensions.iter().rfind(said).map(|assignment| assignment.value.as_str())
+    }
+
     /// What stands in files that count after this one, and so has the last word over it.
     pub fn assignments_after(&self, file: &str) -> impl Iterator<Item = &Assignment> {
         let position =
@@ -228,7 +235,10 @@ impl ParsedUnit {
             let name = directive::canonical_name(section, name).to_owned();
             let file = self.file();
             self.assignments.push(Assignment { file, line, section, name, value: value.to_owned() });
-        } else if !name.starts_with("X-") {
+        } else if name.starts_with("X-") {
+            let (file, name, value) = (self.file(), name.to_owned(), value.to_owned());
+            self.extensions.push(Assignment { file, line, section, name, value });
+        } else {
             self.problem(line, ProblemKind::UnknownDirective(section, name.to_owned()));
         }
         Ok(())
