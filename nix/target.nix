@@ -7,6 +7,10 @@
 let
   firewall = config.networking.firewall;
   inherit (config.programs.sandboxed) package;
+  # What the kernel's command line takes away.
+  said = name: lib.concatMap (lib.splitString ",") (
+    map (lib.removePrefix "${name}=") (lib.filter (lib.hasPrefix "${name}=") config.boot.kernelParams)
+  );
   ports =
     single: ranges:
     map toString single ++ map (range: "${toString range.from}-${toString range.to}") ranges;
@@ -20,6 +24,8 @@ in
   netfilter = "nftables";
   # In a container the store is mounted by its host, of which nothing is known here.
   readOnlyStore = !config.boot.isContainer && (if config.boot ? nixStoreMountOpts then lib.elem "ro" config.boot.nixStoreMountOpts else config.boot.readOnlyNixStore);
+  cgroups = if lib.elem "0" (said "systemd.unified_cgroup_hierarchy") then "legacy" else "unified";
+  controllers = lib.subtractLists (said "cgroup_disable") [ "cpu" "io" "memory" "pids" ];
   # Not a path of the store: a change of one policy would change the helpers of all sandboxes, and restart their services.
   rules = "/etc/sandboxed/nftables";
   # What a service asks by default; those that a lease brings are not known here.

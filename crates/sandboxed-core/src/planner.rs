@@ -13,7 +13,7 @@ use crate::plan::{Outcome, Plan, Setting, Status};
 use crate::policy::Policy;
 use crate::scalar::HostPath;
 use crate::socket::Socket;
-use crate::target::{Kernel, Target};
+use crate::target::{Controller, Kernel, Target};
 use crate::unit::Unit;
 
 /// A remark or error that planning finds, with the policy fields that it is about.
@@ -207,6 +207,12 @@ impl Mechanism {
             if !directive.known_to(target.systemd) {
                 let since = directive.since.map(|version| version.to_string()).unwrap_or_default();
                 return Some(format!("{}= needs systemd {since}", setting.name));
+            }
+            // systemd leaves such a limit out with a debug message.
+            let controller = Controller::of(setting.name).filter(|one| !target.controllers.contains(one));
+            if let Some(controller) = controller {
+                let name = setting.name;
+                return Some(format!("{name}= needs the control group controller `{controller}`, which the target does not have"));
             }
             let Some(Value::Word(word)) = &setting.value else { return None };
             let since = directive::value_since(setting.name, word)?;

@@ -323,6 +323,39 @@ fn paths_that_give_the_machine_away_are_refused() {
     assert!(planned(&waived, unit).is_ok());
 }
 
+/// Without a controller systemd leaves its limits out, and says so to nobody.
+#[test]
+fn limits_without_a_controller_are_not_planned() {
+    let document = |fields: &str| json::parse(&POLICY.replace("]}", &format!("]{fields}}}"))).unwrap();
+    let unit = "[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    let plan = |fields: &str, controllers: &str| {
+        let target: Target = format!("systemd=257,kernel=6.12,controllers={controllers}").parse().unwrap();
+        let unit = Unit::parse(UnitName::new("a.service").unwrap(), unit).unwrap();
+        let resolved = resolve(&document(fields)).unwrap();
+        resolved.plan(&target, Surroundings { units: &[unit], ..Surroundings::default() })
+    };
+    assert!(plan("", "cpu+io+memory+pids").is_ok() && plan("", "pids+memory+io+cpuset+cpu").is_ok());
+    for (controllers, lacking, guarantee, directives) in [
+        ("cpu+io+pids", "memory", "memory-limited", "Memory"),
+        ("cpu+io+memory", "pids", "tasks-limited", "Tasks"),
+        ("io+memory+pids", "cpu", "processors-shared", "CPU"),
+        ("cpu+memory+pids", "io", "disks-shared", "IO"),
+    ] {
+        let findings = plan("", controllers).unwrap_err();
+        let said: Vec<_> = findings.iter().map(|finding| finding.kind.message(Language::Json)).collect();
+        let reason = format!("needs the control group controller `{lacking}`");
+        assert!(
+            matches!(said.as_slice(), [one] if one.contains(guarantee) && one.contains(&reason)),
+            "{said:?}"
+        );
+        let accept = format!(r#", "accept": {{ "{guarantee}": "no controller" }}"#);
+        let (plan, _) = plan(&accept, controllers).unwrap();
+        assert!(!plan.slice_settings.iter().any(|setting| setting.name.starts_with(directives)));
+    }
+    let all = plan("", "").unwrap_err();
+    assert_eq!(all.len(), 4);
+}
+
 /// A network of its own is refused by name where the target cannot make one.
 #[test]
 fn a_private_network_needs_nftables() {

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sandboxed_core::emit::UPGRADED;
 use sandboxed_core::scalar::HostPath;
-use sandboxed_core::target::{BESIDE_USR, Distribution, Kernel, Netfilter, Target};
+use sandboxed_core::target::{BESIDE_USR, Controller, Distribution, Hierarchy, Kernel, Netfilter, Target};
 use sandboxed_systemd::Version;
 
 /// Reads the target from this machine.
@@ -31,6 +31,7 @@ pub(crate) fn target() -> Result<Target> {
     // Where it cannot be told, the launcher tells: it starts nothing without.
     let modules = std::fs::read_to_string("/sys/kernel/security/lsm").ok();
     target.landlock = modules.is_none_or(|modules| modules.split(',').any(|name| name.trim() == "landlock"));
+    (target.cgroups, target.controllers) = control_groups(Path::new("/sys/fs/cgroup"));
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     target.project_quotas = project_quotas(&mounts);
     target.name_servers = name_servers(&std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
@@ -116,6 +117,15 @@ fn find(program: &str) -> Option<HostPath> {
     .and_then(|path| HostPath::new(&path))
 }
 
+/// The hierarchy that is mounted at systemd's place for it, and its controllers. Of cgroup v1, and of one of v2 that stands below it,
+/// there is no such file.
+fn control_groups(mounted: &Path) -> (Hierarchy, Vec<Controller>) {
+    match std::fs::read_to_string(mounted.join("cgroup.controllers")) {
+        Ok(names) => (Hierarchy::Unified, Controller::known(&names)),
+        Err(_) => (Hierarchy::Legacy, Vec::new()),
+    }
+}
+
 /// Where file systems with project quotas are mounted: the sixth field from the start is the options of the mount, those of the
 /// file system are the last one of all, proc_pid_mountinfo(5).
 fn project_quotas(mountinfo: &str) -> Vec<HostPath> {
@@ -154,7 +164,23 @@ pub(crate) fn unit_text(unit: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{name_servers, project_quotas};
+    use sandboxed_core::target::{Controller, Hierarchy};
+
+    use super::{control_groups, name_servers, project_quotas};
+
+    #[test]
+    fn control_groups_are_those_that_are_mounted() {
+        let mounted = tempfile::tempdir().unwrap();
+        assert_eq!(control_groups(mounted.path()).0, Hierarchy::Legacy);
+        // A hybrid hierarchy has the unified one below.
+        std::fs::create_dir(mounted.path().join("unified")).unwrap();
+        std::fs::write(mounted.path().join("unified/cgroup.controllers"), "").unwrap();
+        assert_eq!(control_groups(mounted.path()).0, Hierarchy::Legacy);
+        std::fs::write(mounted.path().join("cgroup.controllers"), "cpuset cpu io hugetlb pids rdma misc\n")
+            .unwrap();
+        let known = vec![Controller::Cpuset, Controller::Cpu, Controller::Io, Controller::Pids];
+        assert_eq!(control_groups(mounted.path()), (Hierarchy::Unified, known));
+    }
 
     #[test]
     fn name_servers_are_read_as_resolv_conf_has_them() {

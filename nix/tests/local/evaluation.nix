@@ -124,6 +124,12 @@ let
       (targetOf [ { networking.nameservers = [ "192.0.2.53" "2001:db8::53" "192.0.2.54#dns.example.org" ]; } ]).nameServers
         == [ "192.0.2.53" "2001:db8::53" ]
       && (targetOf [ { services.resolved.enable = true; } ]).nameServers == [ "127.0.0.53" ];
+    "the target has no controller that the kernel is told to leave out" =
+      (targetOf [ { boot.kernelParams = [ "cgroup_disable=memory,pids" "quiet" ]; } ]).controllers == [ "cpu" "io" ]
+      && (targetOf [ ]).controllers == [ "cpu" "io" "memory" "pids" ];
+    "the target says of control groups that are not unified" =
+      (targetOf [ { boot.kernelParams = [ "systemd.unified_cgroup_hierarchy=0" ]; } ]).cgroups == "legacy"
+      && (targetOf [ ]).cgroups == "unified";
     "without a firewall it says so by saying nothing" = !(targetOf [ { networking.firewall.enable = false; } ]) ? firewall;
 
     "every field is documented" = lib.all (name: (option name).description != "") [

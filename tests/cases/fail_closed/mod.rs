@@ -14,6 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("fail_closed::table_deleted", table_deleted).on(&Suite::ALL),
     Case::new("fail_closed::ruleset_flushed", ruleset_flushed).on(&Suite::ALL),
     Case::new("fail_closed::owner_killed", owner_killed),
+    Case::new("fail_closed::no_controllers", no_controllers).on(&Suite::ALL),
     Case::new("fail_closed::no_mount_namespaces", no_mount_namespaces).on(&Suite::ALL),
 ];
 
@@ -82,6 +83,35 @@ fn no_mount_namespaces(suite: Suite) -> Result<()> {
     machine.check(["systemctl", "start", "open.service"])?;
     machine.check(["test", "-e", "/usr/written"])?;
     refuses_to_start(&machine, "namespac")
+}
+
+/// Without a controller systemd takes the limits and leaves them out without a word; the machines of the testbed are such.
+fn no_controllers(suite: Suite) -> Result<()> {
+    let machine = guarded(suite)?;
+    machine.check(["sandboxed", "remove", "guarded"])?;
+    sandbox::own_controllers(&machine)?;
+    let limited = ["systemd-run", "--wait", "--property=MemoryMax=1", "--property=MemorySwapMax=0", "true"];
+    machine.check(limited)?;
+    for (found, lacking) in
+        [("cpu io pids", "`memory-limited`"), ("cpu io memory", "`tasks-limited`"), ("", "`memory-limited`")]
+    {
+        machine.script(&format!(
+            "echo {found} >/run/some; mount --bind /run/some /sys/fs/cgroup/cgroup.controllers"
+        ))?;
+        let applied = machine.run(["sandboxed", "apply", "/etc/sandboxed/guarded.json"])?;
+        ensure!(applied.status == Some(1), "it is applied with {found:?}");
+        ensure!(applied.stderr.contains(lacking), "it does not say {lacking}: {}", applied.stderr);
+        machine.script("umount /sys/fs/cgroup/cgroup.controllers")?;
+    }
+    // cgroup v1 has no such file.
+    machine.script("mount -t tmpfs tmpfs /sys/fs/cgroup")?;
+    let applied = machine.run(["sandboxed", "apply", "/etc/sandboxed/guarded.json"])?;
+    ensure!(!applied.success() && applied.stderr.contains("not unified"), "it says: {}", applied.stderr);
+    let drop_in = format!("/etc/systemd/system/{SERVICE}.d/zz-sandboxed.conf");
+    ensure!(!machine.run(["test", "-e", &drop_in])?.success(), "there is a sandbox that holds in part");
+    machine.script("umount /sys/fs/cgroup")?;
+    sandbox::pretend_controllers(&machine)?;
+    sandbox::apply(&machine, &["/etc/sandboxed/guarded.json"])
 }
 
 /// A machine with a sandboxed service that has run, so that what keeps it from running again is what the case breaks.

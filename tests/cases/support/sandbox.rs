@@ -32,7 +32,33 @@ pub fn install(machine: &Machine) -> Result<()> {
     for program in PROGRAMS {
         machine.copy(&directory.join(program), &format!("/usr/local/bin/{program}"))?;
     }
-    Ok(())
+    pretend_controllers(machine).map(drop)
+}
+
+/// What a target is read from.
+const CONTROLLERS: &str = "/sys/fs/cgroup/cgroup.controllers";
+
+/// Let plans be made for a machine of the testbed, which has no controllers of control groups since the outer machine keeps them
+/// for itself. What is tried there rests on none; limits are tried in a virtual machine. Says whether it was needed.
+///
+/// # Errors
+/// Nothing can be mounted there.
+pub fn pretend_controllers(machine: &Machine) -> Result<bool> {
+    if machine.run(["grep", "--quiet", "--word-regexp", "memory", CONTROLLERS])?.success() {
+        return Ok(false);
+    }
+    machine.script(&format!(
+        "echo cpu io memory pids >/run/controllers; mount --bind /run/controllers {CONTROLLERS}"
+    ))?;
+    Ok(true)
+}
+
+/// Take that back.
+///
+/// # Errors
+/// It was not pretended.
+pub fn own_controllers(machine: &Machine) -> Result<()> {
+    machine.check(["umount", CONTROLLERS]).map(drop)
 }
 
 /// The same where the way into the machine is narrow: without what only debuggers need, which strip(1) takes out.

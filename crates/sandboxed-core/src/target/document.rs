@@ -30,8 +30,11 @@ pub fn read(document: &Node) -> Result<Target, Vec<Diagnostic>> {
     let target = Target::deserialize(&value)
         .map_err(|error| at("", Kind::Syntax { reason: error.to_string(), help: None }))?;
     target.supported().map_err(|error: TargetError| {
-        let help = format!("systemd {OLDEST} to {NEWEST} are known");
-        at("/systemd", Kind::Conflict { reason: error.to_string(), help })
+        let (field, help) = match error {
+            TargetError::Legacy => ("/cgroups", "plans are made for `\"unified\"` alone".to_owned()),
+            _ => ("/systemd", format!("systemd {OLDEST} to {NEWEST} are known")),
+        };
+        at(field, Kind::Conflict { reason: error.to_string(), help })
     })
 }
 
@@ -79,6 +82,14 @@ mod tests {
                 "\"\\\"sandboxd\\\"\" unknown field `sandboxd`",
             ),
             (r#"{ "systemd": "257", "kernel": "6.12", "netfilter": "nft" }"#, "\"\\\"nft\\\"\""),
+            (
+                r#"{ "systemd": "257", "kernel": "6.12", "controllers": ["memory", "ram"] }"#,
+                "\"\\\"ram\\\"\"",
+            ),
+            (
+                r#"{ "systemd": "257", "kernel": "6.12", "cgroups": "legacy" }"#,
+                "\"\\\"legacy\\\"\" control groups are not unified",
+            ),
             (
                 r#"{ "systemd": "257", "kernel": "6.12", "nameServers": ["10.0.0.1", "10.0.0.300"] }"#,
                 "\"\\\"10.0.0.300\\\"\"",

@@ -153,6 +153,13 @@ pub struct Target {
     /// Whether the kernel has Landlock switched on, as distributions have it; `lsm=` of its command line can leave it out.
     #[serde(default = "switched_on")]
     pub landlock: bool,
+    /// Which hierarchy of control groups there is.
+    #[serde(default)]
+    pub cgroups: Hierarchy,
+    /// The controllers of its control groups: /sys/fs/cgroup/cgroup.controllers, as distributions have it. `cgroup_disable=` of
+    /// the kernel's command line takes some away, as some machines' makers do, and systemd then leaves limits out without a word.
+    #[serde(default = "usual_controllers")]
+    pub controllers: Vec<Controller>,
     /// Where file systems are mounted that have project quotas switched on, mount(8) `prjquota`.
     #[serde(default)]
     pub project_quotas: Vec<HostPath>,
@@ -187,6 +194,10 @@ fn default_rules() -> HostPath {
 
 fn switched_on() -> bool {
     true
+}
+
+fn usual_controllers() -> Vec<Controller> {
+    vec![Controller::Cpu, Controller::Io, Controller::Memory, Controller::Pids]
 }
 
 /// Ports that the firewall opens.
@@ -257,6 +268,60 @@ pub enum Netfilter {
     None,
 }
 
+/// The hierarchy of control groups, cgroups(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Hierarchy {
+    /// The unified one, cgroup v2.
+    #[default]
+    Unified,
+    /// cgroup v1, alone or with a unified one beside it that has no controllers. No plans are made for it: limits, the packet
+    /// filter and what holds a service to its ports all rest on the unified one.
+    Legacy,
+}
+
+/// A controller of control groups, cgroups(7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Controller {
+    /// Shares and limits of processor time.
+    Cpu,
+    /// Which processors are used.
+    Cpuset,
+    /// Shares and limits of disks.
+    Io,
+    /// Limits of memory and swap space.
+    Memory,
+    /// Limits of the number of tasks.
+    Pids,
+}
+
+impl Controller {
+    /// The one that a directive does nothing without, systemd.resource-control(5).
+    pub(crate) fn of(directive: &str) -> Option<Self> {
+        Some(match directive {
+            "CPUWeight" | "StartupCPUWeight" | "CPUQuota" | "CPUQuotaPeriodSec" => Self::Cpu,
+            "AllowedCPUs" | "AllowedMemoryNodes" => Self::Cpuset,
+            "IOWeight" | "IOReadBandwidthMax" | "IOWriteBandwidthMax" => Self::Io,
+            "MemoryMin" | "MemoryLow" | "MemoryHigh" | "MemoryMax" | "MemorySwapMax" => Self::Memory,
+            "TasksMax" => Self::Pids,
+            _ => return None,
+        })
+    }
+
+    /// Those of a file such as cgroup.controllers that plans know.
+    pub fn known(names: &str) -> Vec<Self> {
+        let read = |name: &str| serde_json::from_value(name.into()).ok();
+        names.split_whitespace().filter_map(read).collect()
+    }
+}
+
+impl fmt::Display for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// The distribution: where it has its programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -284,6 +349,8 @@ impl Target {
             read_only_store: false,
             merged_usr: false,
             landlock: true,
+            cgroups: Hierarchy::default(),
+            controllers: usual_controllers(),
             project_quotas: Vec::new(),
             name_servers: Vec::new(),
             firewall: Firewall::default(),
@@ -301,8 +368,11 @@ impl Target {
     /// The target, if plans can be made for it.
     ///
     /// # Errors
-    /// If its systemd is outside of the known range.
+    /// If its systemd is outside of the known range, or its control groups are not unified.
     pub fn supported(self) -> Result<Self, TargetError> {
+        if self.cgroups == Hierarchy::Legacy {
+            return Err(TargetError::Legacy);
+        }
         match self.systemd {
             version if version < OLDEST => Err(TargetError::TooOld(version)),
             version if version > NEWEST => Err(TargetError::TooNew(version)),

@@ -12,7 +12,7 @@ use crate::scalar::HostPath;
 pub enum TargetError {
     /// A key that nothing knows.
     #[error(
-        "a list has no `{key}`; it has systemd, kernel, netfilter and distribution (more can be said in a JSON file)"
+        "a list has no `{key}`; it has systemd, kernel, netfilter, distribution, cgroups and controllers (more can be said in a JSON file)"
     )]
     Key {
         /// The key.
@@ -40,6 +40,12 @@ pub enum TargetError {
     /// A systemd that is too new.
     #[error("systemd {0} is newer than {NEWEST}, the newest whose directives are known here")]
     TooNew(Version),
+    /// Control groups that nothing of ours works with.
+    #[error(
+        "control groups are not unified (cgroup v1): limits, the packet filter and what holds a service to its ports would do nothing; \
+         boot with systemd.unified_cgroup_hierarchy=1"
+    )]
+    Legacy,
 }
 
 /// Releases that a target can be named by: systemd, kernel, distribution. All of them have /bin and its like in /usr.
@@ -65,6 +71,7 @@ impl FromStr for Target {
             return Ok(Self { distribution: *distribution, merged_usr: true, ..plain }.with_ours());
         }
         let (mut systemd, mut kernel, mut netfilter, mut distribution) = (None, None, None, None);
+        let (mut cgroups, mut controllers) = (None, None);
         for part in text.split(',') {
             let (key, value) = part.split_once('=').ok_or_else(|| TargetError::Release(text.to_owned()))?;
             let wrong = |key, expected| TargetError::Value { key, value: value.to_owned(), expected };
@@ -81,15 +88,27 @@ impl FromStr for Target {
                     let known = word(value).ok_or_else(|| wrong("distribution", "debian, nixos or other"))?;
                     distribution = Some(known);
                 }
+                "cgroups" => {
+                    cgroups = Some(word(value).ok_or_else(|| wrong("cgroups", "unified or legacy"))?)
+                }
+                "controllers" => {
+                    let expected = "a list such as cpu+io+memory+pids, or empty";
+                    let names = value.split('+').filter(|name| !name.is_empty());
+                    let names = names.map(|name| word(name).ok_or_else(|| wrong("controllers", expected)));
+                    controllers = Some(names.collect::<Result<Vec<_>, _>>()?);
+                }
                 _ => return Err(TargetError::Key { key: key.to_owned() }),
             }
         }
         let systemd = systemd.ok_or(TargetError::Missing("systemd"))?;
         let kernel = kernel.ok_or(TargetError::Missing("kernel"))?;
+        let plain = Self::new(systemd, kernel);
         Self {
             netfilter: netfilter.unwrap_or_default(),
             distribution: distribution.unwrap_or_default(),
-            ..Self::new(systemd, kernel)
+            cgroups: cgroups.unwrap_or_default(),
+            controllers: controllers.unwrap_or_else(|| plain.controllers.clone()),
+            ..plain
         }
         .with_ours()
         .supported()
@@ -116,7 +135,7 @@ fn word<T: serde::de::DeserializeOwned>(value: &str) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Netfilter;
+    use crate::target::{Controller, Netfilter};
 
     #[test]
     fn targets_are_read_from_text() {
@@ -126,8 +145,17 @@ mod tests {
             (Version(252), Kernel::new(6, 1), Netfilter::Iptables)
         );
         assert_eq!("debian-13".parse::<Target>().unwrap().systemd, Version(257));
+        let controllers = |list: &str| {
+            let target: Target = format!("systemd=257,kernel=6.12{list}").parse().unwrap();
+            target.controllers
+        };
+        assert_eq!(controllers(",cgroups=unified"), "debian-13".parse::<Target>().unwrap().controllers);
+        assert_eq!(controllers(",controllers=cpu+pids"), [Controller::Cpu, Controller::Pids]);
+        assert_eq!(controllers(",controllers="), []);
         for bad in [
             "",
+            "systemd=257,kernel=6.12,cgroups=legacy",
+            "systemd=257,kernel=6.12,controllers=memory+colour",
             "debian-99",
             "systemd=257",
             "systemd=x,kernel=6.1",
