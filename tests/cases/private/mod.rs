@@ -20,6 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("private::gives_the_machine_no_address", senders::gives_the_machine_no_address),
     Case::new("private::refuses_nobody_in_its_place", senders::refuses_nobody_in_its_place),
     Case::new("private::limits_and_name_servers", limits_and_name_servers),
+    Case::new("private::doors_hold_what_they_may", doors_hold_what_they_may),
     Case::new("private::a_thousand_leave_nothing", a_thousand_leave_nothing),
     Case::new("private::makes_no_router", makes_no_router),
     Case::new("private::lives_and_dies_with_its_network", lives_and_dies_with_its_network),
@@ -179,6 +180,36 @@ fn limits_and_name_servers(suite: Suite) -> Result<()> {
         ensure!(failed(burst)? == 1, "{limit} limits nothing");
         std::thread::sleep(std::time::Duration::from_secs(2));
         ensure!(failed("udp 203.0.113.7 5555")? == 0, "{limit} lets nothing through");
+    }
+    Ok(())
+}
+
+/// More connections from this machine than a door holds at once: how many of them stay open, with the files that the program has.
+const CROWD: &str = "import resource, select, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+crowd = [socket.create_connection(('127.0.0.1', 8008), 10) for _ in range(400)]
+ended = set()
+while ready := select.select([one for one in crowd if one not in ended], [], [], 3)[0]:
+    ended |= {one for one in ready if not one.recv(1)}
+print(len(crowd) - len(ended))
+";
+
+/// A hostile caller, or a hostile service, has a door hold no more than its limits, and it leads on afterwards.
+fn doors_hold_what_they_may(suite: Suite) -> Result<()> {
+    let machine = prepared(suite)?;
+    let policy = machine.read("/root/served.json")?;
+    let policy = policy.replacen('{', r#"{ "resources": { "openFiles": 200, "memory": "64M" },"#, 1);
+    machine.write("/root/served.json", 0o644, policy.as_bytes())?;
+    world::apply(&machine)?;
+    let held: usize = machine.check(["python3", "-c", CROWD])?.trim().parse()?;
+    ensure!((1..=200).contains(&held), "{held} connections are held, of 200 at the most");
+    until("the door leads on", || Ok(ask(&machine, "", "127.0.0.1 8008", "")?.is_some()))?;
+    for door in ["sandboxed-served-listen-8008", "sandboxed-served-allow-127.0.0.1-5432"] {
+        let shown = ["LimitNOFILE", "MemoryMax", "TasksMax"].map(|name| format!("--property={name}"));
+        let shown = machine.check(["systemctl", "show", &shown[0], &shown[1], &shown[2], &format!("{door}.service")])?;
+        for limit in ["LimitNOFILE=1264", "MemoryMax=67108864", "TasksMax=32"] {
+            ensure!(shown.contains(limit), "{door} has {shown}");
+        }
     }
     Ok(())
 }
