@@ -17,7 +17,7 @@ use crate::planner::{self, Finding, Planner};
 use crate::policy::Policy;
 use crate::preset::{PRESETS, Preset, overlay};
 use crate::scalar::{self, HostPath, SocketName};
-use crate::socket::Socket;
+use crate::socket::{self, Socket};
 use crate::target::Target;
 use crate::unit::Unit;
 
@@ -35,8 +35,8 @@ pub struct Resolved {
 pub struct Surroundings<'a> {
     /// The units of the service, before they are sandboxed, in the order of the policy; empty where they are not known.
     pub units: &'a [Unit],
-    /// Socket units: those that the policy names, and others that are known to activate its units.
-    pub sockets: &'a [Socket],
+    /// Socket units: those that the policy names, and all others that activate its units; `None` where nobody looked for them.
+    pub sockets: Option<&'a [Socket]>,
     /// The store paths that make up the service's root, on NixOS.
     pub closure: Option<&'a [HostPath]>,
 }
@@ -122,13 +122,16 @@ impl Resolved {
             policy: &self.policy,
             target,
             base: surroundings.units,
-            sockets: surroundings.sockets,
+            sockets: surroundings.sockets.unwrap_or_default(),
             closure: surroundings.closure,
             chain: Chain::find(&self.policy, target, surroundings.units),
             launcher: Launcher::find(&self.policy, target, surroundings.units),
             plan: Plan::new(self, target, slice, units, sockets),
             findings,
         };
+        if surroundings.sockets.is_none() {
+            socket::unsought(&mut planner);
+        }
         areas::plan(&mut planner);
         launch::finish(&mut planner);
         chain::finish(&mut planner);

@@ -11,6 +11,7 @@ use crate::areas::network::Protocol;
 use crate::areas::privileges::COMMANDS_CONFINED;
 use crate::diagnostic::Kind;
 use crate::planner::{Finding, Planner};
+use crate::scalar;
 use crate::unit::{Unit, UnitError, without_ours};
 
 /// The directives that hold command lines, systemd.socket(5).
@@ -93,6 +94,16 @@ fn port(address: &str) -> Option<u16> {
     let address =
         address.split_once('%').filter(|(_, rest)| !rest.contains(']')).map_or(address, |(all, _)| all);
     address.rsplit(':').next()?.parse().ok()
+}
+
+/// Says that socket units were not looked for, so that what one hands to a unit is not known.
+pub(crate) fn unsought(planner: &mut Planner<'_>) {
+    let units: Vec<&str> = planner.policy.units.iter().map(scalar::UnitName::as_str).collect();
+    planner.plan.notes.push(format!(
+        "nobody looked for socket units of {}, which could hand on sockets that were made outside of the sandbox: --unit-text and a folder \
+         with the units and all that are named in their TriggeredBy= and Sockets= gives them",
+        units.join(", ")
+    ));
 }
 
 /// Finds sockets that lead around the sandbox.

@@ -8,6 +8,7 @@ use sandboxed_core::language::Language;
 use sandboxed_core::plan::{Plan, Status};
 use sandboxed_core::planner::Finding;
 use sandboxed_core::resolve::{Surroundings, resolve};
+use sandboxed_core::socket::Socket;
 use sandboxed_core::target::Target;
 use sandboxed_core::unit::Unit;
 use sandboxed_systemd::name::UnitName;
@@ -372,4 +373,70 @@ fn a_private_network_needs_nftables() {
         let findings = format!("{:?}", plan(lacking).unwrap_err());
         assert!(findings.contains("needs nftables"), "{findings}");
     }
+}
+
+/// A socket that nobody looked for is not taken for one that is not there.
+#[test]
+fn socket_units_that_nobody_looked_for_are_named() {
+    let unit = || {
+        Unit::parse(UnitName::new("a.service").unwrap(), "[Service]\nUser=a\nExecStart=/usr/bin/a\n").unwrap()
+    };
+    let notes = |units: &[Unit], sockets: Option<&[Socket]>| {
+        let resolved = resolve(&json::parse(POLICY).unwrap()).unwrap();
+        let surroundings = Surroundings { units, sockets, ..Surroundings::default() };
+        resolved.plan(&"debian-13".parse().unwrap(), surroundings).unwrap().0.notes.join("\n")
+    };
+    let unsought = "nobody looked for socket units of a.service";
+    assert!(notes(&[], None).contains(unsought) && notes(&[unit()], None).contains(unsought));
+    assert!(!notes(&[unit()], Some(&[])).contains(unsought));
+    let other = Socket::parse(UnitName::new("b.socket").unwrap(), "[Socket]\nListenStream=80\n").unwrap();
+    assert!(!notes(&[unit()], Some(&[other])).contains(unsought));
+}
+
+/// What leads into a network of the service's own is the machine's, and both of its ends may be hostile.
+#[test]
+fn doors_have_limits_within_those_of_the_sandbox() {
+    let service = |fields: &str, target: &str| {
+        let policy = POLICY.replace(
+            "]}",
+            &format!(r#"], "network": {{ "mode": "private", "listen": [{{ "port": 80 }}], "allow": ["tcp 127.0.0.1:5432"] }}{fields}}}"#),
+        );
+        let unit =
+            Unit::parse(UnitName::new("a.service").unwrap(), "[Service]\nUser=a\nExecStart=/usr/bin/a\n");
+        let surroundings = Surroundings { units: &[unit.unwrap()], ..Surroundings::default() };
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let (plan, _) = resolved.plan(&target.parse().unwrap(), surroundings).unwrap();
+        let files = artifacts(&[plan]).unwrap();
+        let outward = files["systemd/system/sandboxed-a-allow-127.0.0.1-5432.service"].clone();
+        (files["systemd/system/sandboxed-a-listen-80.service"].clone(), outward)
+    };
+    let has = |text: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(text.contains(&format!("\n{line}\n")), "no {line} in:\n{text}");
+        }
+    };
+    let (inward, outward) = service("", "debian-13");
+    for door in [&inward, &outward] {
+        has(
+            door,
+            &[
+                "LimitNOFILE=6208",
+                "MemoryMax=134217728",
+                "MemorySwapMax=0",
+                "TasksMax=32",
+                "CPUWeight=100",
+                "StartLimitIntervalSec=0",
+            ],
+        );
+        assert!(door.contains("--connections-max=1023 127.0.0.1:"), "{door}");
+    }
+    let tight = r#", "resources": { "memory": "48M", "tasks": 20, "cpuQuota": 50, "cpuWeight": 20, "openFiles": 100 }"#;
+    has(
+        &service(tight, "debian-12").0,
+        &["LimitNOFILE=664", "MemoryMax=50331648", "TasksMax=20", "CPUWeight=20", "CPUQuota=50%"],
+    );
+    // What the target has no controller for is not written.
+    let waived = r#", "accept": { "memory-limited": "no controller", "tasks-limited": "no controller" }"#;
+    let (without, _) = service(waived, "systemd=257,kernel=6.12,controllers=cpu+io");
+    assert!(!without.contains("MemoryMax=") && !without.contains("TasksMax="), "{without}");
 }

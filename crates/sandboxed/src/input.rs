@@ -132,7 +132,8 @@ pub(crate) fn outcome(source: &Source, target: &Target, surroundings: &Surroundi
     let units = units(&resolved, surroundings)?;
     let closure = closure(&resolved, surroundings)?;
     let sockets = sockets(&resolved, surroundings)?;
-    let around = resolve::Surroundings { units: &units, sockets: &sockets, closure: closure.as_deref() };
+    let around =
+        resolve::Surroundings { units: &units, sockets: sockets.as_deref(), closure: closure.as_deref() };
     Ok(match resolved.plan(target, around) {
         Ok((plan, warnings)) => Ok((plan, resolve::place(&document, warnings))),
         Err(findings) => Err(resolve::place(&document, findings)),
@@ -243,8 +244,8 @@ fn units(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Unit>> 
 }
 
 /// Socket units: those that the policy names and those that activate its units, as the user gives them or as the running
-/// system has them.
-fn sockets(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Socket>> {
+/// system has them; `None` where neither says.
+fn sockets(resolved: &Resolved, surroundings: &Surroundings) -> Result<Option<Vec<Socket>>> {
     let texts: Vec<(String, String)> = match &surroundings.unit_text {
         Some(folder) if folder.is_dir() => {
             let mut texts = Vec::new();
@@ -285,15 +286,13 @@ fn sockets(resolved: &Resolved, surroundings: &Surroundings) -> Result<Vec<Socke
                 .map(|name| host::unit_text(&name).map(|text| (name, text)))
                 .collect::<Result<_>>()?
         }
-        _ => Vec::new(),
+        _ => return Ok(None),
     };
-    texts
-        .into_iter()
-        .map(|(socket, text)| {
-            let name = UnitName::new(&socket)?;
-            Socket::parse(name, &text).with_context(|| format!("cannot read the unit {socket}"))
-        })
-        .collect()
+    let read = texts.into_iter().map(|(socket, text)| {
+        let name = UnitName::new(&socket)?;
+        Socket::parse(name, &text).with_context(|| format!("cannot read the unit {socket}"))
+    });
+    read.collect::<Result<_>>().map(Some)
 }
 
 /// The store paths of a sandbox's root, if they are given.
