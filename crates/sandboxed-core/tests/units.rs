@@ -357,6 +357,96 @@ fn limits_without_a_controller_are_not_planned() {
     assert_eq!(all.len(), 4);
 }
 
+/// What others rely on is no service's to write, whichever root it has; what it may read of their secrets is said.
+#[test]
+fn what_belongs_to_others_is_not_written() {
+    let unit = "[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    let with =
+        |fields: &str| planned(&POLICY.replace("]}", &format!(r#"], "filesystem": {{{fields}}}}}"#)), unit);
+    for path in [
+        "/",
+        "/etc",
+        "/var",
+        "/var/lib",
+        "/var/run",
+        "/run",
+        "/home",
+        "/srv",
+        "/root",
+        "/nix",
+        "/mnt",
+        "/opt",
+        "/var/cache",
+        "/var/spool",
+    ] {
+        for (root, list) in [("own", "state"), ("own", "writable"), ("host", "state"), ("host", "writable")] {
+            let error = with(&format!(r#""root": "{root}", "{list}": ["{path}"]"#))
+                .map(drop)
+                .err()
+                .unwrap_or_default();
+            assert!(error.contains("belongs to the whole machine"), "{path} {root} {list}: {error}");
+        }
+    }
+    for path in [
+        "/var/lib/dpkg",
+        "/var/lib/dpkg/info",
+        "/var/lib/systemd",
+        "-/etc/systemd/system",
+        "/etc/sandboxed",
+        "/etc/nftables",
+        "/run/systemd/system",
+        "/var/run/systemd/system",
+        "/var/spool/cron",
+        "/etc/cron.d",
+        "/root/.ssh",
+        "/var/lib/private",
+        "/var/lib/docker",
+        "/etc/ld.so.preload",
+        "/etc/passwd",
+        "/sys/fs/cgroup",
+        "/proc/sys",
+        "/etc/ssl/certs",
+        "/nix/var/nix/profiles",
+    ] {
+        for root in ["own", "host"] {
+            let error = with(&format!(r#""root": "{root}", "writable": ["{path}"]"#))
+                .map(drop)
+                .err()
+                .unwrap_or_default();
+            assert!(error.contains("on which others rely"), "{path} {root}: {error}");
+        }
+    }
+    for path in [
+        "/srv/a",
+        "/var/spool/a",
+        "/var/cache/a",
+        "/etc/a",
+        "/etc/ssl/a",
+        "/run/a",
+        "/run/lock/a",
+        "/home/a",
+        "/opt/a",
+        "/tmp",
+    ] {
+        let error = with(&format!(r#""writable": ["{path}"]"#)).map(drop).err().unwrap_or_default();
+        assert!(!error.contains("rely") && !error.contains("belongs to"), "{path}: {error}");
+    }
+    for path in [
+        "/etc/ssh",
+        "/root/.ssh",
+        "/etc/shadow",
+        "/var/lib/docker",
+        "/var/lib/private/b",
+        "/etc/ssl/private",
+        "/run/secrets/a",
+    ] {
+        let (plan, _) = with(&format!(r#""readable": ["{path}"]"#)).unwrap();
+        assert!(plan.notes.join(" ").contains("what is secret of"), "{path}: {:?}", plan.notes);
+    }
+    let (plan, _) = with(r#""readable": ["/etc/a", "/srv", "/var/lib/b"], "state": ["/var/lib/a"]"#).unwrap();
+    assert!(!plan.notes.join(" ").contains("secret"), "{:?}", plan.notes);
+}
+
 /// A network of its own is refused by name where the target cannot make one.
 #[test]
 fn a_private_network_needs_nftables() {

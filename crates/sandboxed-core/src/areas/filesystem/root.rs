@@ -55,7 +55,7 @@ impl Filesystem {
                         .and("RootDirectory", directory)
                         .summary("an empty root, into which what it may read is bound"))
                     .except(self.shown(planner))
-                    .except(self.readable.iter().map(|named| named.path().to_owned()))
+                    .except(self.readable.iter().chain(&self.executable).map(|named| named.path().to_owned()))
                     .except(self.secret_etc())
                     .keep(planner);
             }

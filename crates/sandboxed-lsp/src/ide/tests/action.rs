@@ -154,17 +154,17 @@ fn a_preset_is_written_out() {
     for (language, fixture) in [
         (
             Language::Nix,
-            "{\n  services.sandboxed.syn$0apse = {\n    enable = true;\n    filesystem.state = [ \"/srv\" ];\n  };\n}",
+            "{\n  services.sandboxed.syn$0apse = {\n    enable = true;\n    filesystem.state = [ \"/srv/a\" ];\n  };\n}",
         ),
         (Language::Nix, "{ services.sandboxed.syn$0apse = { enable = true; }; }"),
         (Language::Nix, "{\n  services.sandboxed.syn$0apse.enable = true;\n}"),
         (
             Language::Nix,
-            "{ services.sandboxed.syn$0apse.filesystem.state = [ \"/srv\" ]; services.sandboxed.synapse.enable = true; }",
+            "{ services.sandboxed.syn$0apse.filesystem.state = [ \"/srv/a\" ]; services.sandboxed.synapse.enable = true; }",
         ),
         (
             Language::Json,
-            "{\n  \"version\": 1,\n  \"preset\": \"syn$0apse\",\n  \"filesystem\": { \"state\": [\"/srv\"] }\n}",
+            "{\n  \"version\": 1,\n  \"preset\": \"syn$0apse\",\n  \"filesystem\": { \"state\": [\"/srv/a\"] }\n}",
         ),
         (Language::Json, "{ \"version\": 1, \"preset\": \"syn$0apse\" }"),
     ] {
@@ -184,7 +184,7 @@ fn a_preset_is_written_out() {
         assert_eq!(policy["network"], preset["network"], "{text}");
         assert_eq!(policy["accept"], preset["accept"], "{text}");
         if fixture.contains("srv") {
-            assert_eq!(policy["filesystem"]["state"], serde_json::json!(["/srv"]), "{text}");
+            assert_eq!(policy["filesystem"]["state"], serde_json::json!(["/srv/a"]), "{text}");
         } else {
             assert_eq!(policy["filesystem"], preset["filesystem"], "{text}");
         }
