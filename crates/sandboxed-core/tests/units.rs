@@ -278,6 +278,22 @@ fn credentials_are_those_of_the_policy() {
     );
 }
 
+/// What a unit has systemd read into its environment is told with the secrets that the policy hands it.
+#[test]
+fn files_of_variables_are_named_with_the_secrets() {
+    let unit = "[Service]\nUser=a\nExecStart=/usr/bin/a\n";
+    assert_eq!(outcome_of(POLICY, unit, "secrets-unshared"), "kept ");
+    let files = format!(
+        "{unit}EnvironmentFile=/etc/gone\nEnvironmentFile=\nEnvironmentFile=-/etc/default/a\nEnvironmentFile=/run/secrets/a.env\n"
+    );
+    let named = outcome_of(POLICY, &files, "secrets-unshared");
+    assert!(
+        named.contains("the variables in /etc/default/a,") && named.contains("in /run/secrets/a.env,"),
+        "{named}"
+    );
+    assert!(!named.contains("/etc/gone"), "{named}");
+}
+
 #[test]
 fn sockets_that_open_a_guarantee_are_named_by_it() {
     let with = |fields: &str| POLICY.replace("]}", &format!("], {fields}}}"));

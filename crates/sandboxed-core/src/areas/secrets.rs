@@ -2,7 +2,7 @@
 //!
 //! systemd.exec(5), section CREDENTIALS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sandboxed_systemd::value::{AbsPath, Value};
 use schemars::JsonSchema;
@@ -89,8 +89,17 @@ impl Secrets {
         guarantee(&SECRETS_UNSHARED)
             .by(mechanism)
             .except(self.credentials.keys().chain(self.encrypted.keys()).map(ToString::to_string))
+            .except(variables(planner))
             .keep(planner);
     }
+}
+
+/// Files that systemd reads for the units into their environment, `EnvironmentFile=` in systemd.exec(5): whatever they hold, the service
+/// has, and so have its children.
+fn variables(planner: &Planner<'_>) -> BTreeSet<String> {
+    let files = planner.base.iter().flat_map(|unit| unit.list("EnvironmentFile"));
+    let path = |file: &str| file.trim_start_matches('-').to_owned();
+    files.map(|file| format!("the variables in {}, which its children have too", path(&file))).collect()
 }
 
 fn loads(credentials: &BTreeMap<CredentialName, HostPath>) -> Vec<(String, AbsPath)> {
