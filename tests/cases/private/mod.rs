@@ -206,7 +206,14 @@ fn doors_hold_what_they_may(suite: Suite) -> Result<()> {
     until("the door leads on", || Ok(ask(&machine, "", "127.0.0.1 8008", "")?.is_some()))?;
     for door in ["sandboxed-served-listen-8008", "sandboxed-served-allow-127.0.0.1-5432"] {
         let shown = ["LimitNOFILE", "MemoryMax", "TasksMax"].map(|name| format!("--property={name}"));
-        let shown = machine.check(["systemctl", "show", &shown[0], &shown[1], &shown[2], &format!("{door}.service")])?;
+        let shown = machine.check([
+            "systemctl",
+            "show",
+            &shown[0],
+            &shown[1],
+            &shown[2],
+            &format!("{door}.service"),
+        ])?;
         for limit in ["LimitNOFILE=1264", "MemoryMax=67108864", "TasksMax=32"] {
             ensure!(shown.contains(limit), "{door} has {shown}");
         }

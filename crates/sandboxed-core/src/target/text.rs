@@ -89,7 +89,7 @@ impl FromStr for Target {
                     distribution = Some(known);
                 }
                 "cgroups" => {
-                    cgroups = Some(word(value).ok_or_else(|| wrong("cgroups", "unified or legacy"))?)
+                    cgroups = Some(word(value).ok_or_else(|| wrong("cgroups", "unified or legacy"))?);
                 }
                 "controllers" => {
                     let expected = "a list such as cpu+io+memory+pids, or empty";
