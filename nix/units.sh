@@ -7,6 +7,12 @@ refuse() {
   exit 1
 }
 
+# Other names of units, which NixOS makes as links beside them: aliases.
+declare -A other_names=()
+while IFS=$'\t' read -r alias unit; do
+  if [[ $unit != */* ]]; then other_names[$unit]+=" $alias"; fi
+done < <(find "$without" -maxdepth 1 -type l -printf '%f\t%l\n')
+
 # Where systemd looks for drop-ins of a unit of this name, the first place before all others: systemd.unit(5).
 drop_in_directories() {
   local name=$1 type=${1##*.} stem=${1%.*} instance=
@@ -34,9 +40,7 @@ drop_ins() {
     done
   done < <(
     drop_in_directories "$unit"
-    for alias in "$without"/*."$type"; do
-      if [ "$(readlink "$alias")" = "$unit" ]; then drop_in_directories "${alias##*/}"; fi
-    done
+    for alias in ${other_names[$unit]-}; do drop_in_directories "$alias"; done
     echo "$type.d"
   )
   printf '%s\n' "${!found[@]}" | LC_ALL=C sort | while read -r file; do

@@ -88,6 +88,7 @@ refused() {
 }
 refused late 'matrix-synapse.service.d/zzz-late.conf sets PrivateUsers= after the sandbox'
 refused late-of-all '/service.d/zzz-late.conf sets PrivateUsers= after the sandbox'
+refused late-of-an-alias 'homeserver.service.d/zzz-late.conf sets PrivateUsers= after the sandbox'
 refused same-name 'would meet the sandbox.s own matrix-synapse.service.d/zz-sandboxed.conf'
 refused socket 'elsewhere.socket hands it sockets that were made outside of the sandbox'
 refused helper 'defines sandboxed-synapse-filter.service, which is a unit of the sandboxes. own'

@@ -70,6 +70,11 @@ in
     one
     (saying { "service.d/zzz-late.conf" = "[Service]\nPrivateUsers=no\n"; })
   ];
+  late-of-an-alias = host [
+    one
+    { systemd.services.matrix-synapse.aliases = [ "homeserver.service" ]; }
+    (saying { "homeserver.service.d/zzz-late.conf" = "[Service]\nPrivateUsers=no\n"; })
+  ];
   same-name = host [
     one
     (saying { "matrix-synapse.service.d/zz-sandboxed.conf" = "[Service]\nPrivateUsers=no\n"; })
