@@ -259,8 +259,8 @@ fn planned_anew(name: &str) -> Result<Result<Planned, String>> {
     let target = match input::target(&surroundings.target) {
         Ok(target) => target,
         Err(error) => match error.downcast_ref::<TargetError>() {
-            // Nobody knows what this systemd does with what was planned for another.
-            Some(unsupported @ (TargetError::TooOld(_) | TargetError::TooNew(_))) => {
+            // Nobody knows what this systemd does with what was planned for another, or on control groups of another kind.
+            Some(unsupported @ (TargetError::TooOld(_) | TargetError::TooNew(_) | TargetError::Legacy)) => {
                 show::failure(&anyhow!("{unsupported}"));
                 return Ok(Err(unsupported.to_string()));
             }
