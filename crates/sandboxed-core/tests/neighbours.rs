@@ -20,7 +20,7 @@ fn planned(name: &str, rest: &str, lines: &str) -> Plan {
     let socket = Socket::parse(socket, "[Socket]\nListenStream=/srv/a/socket\n").unwrap();
     let target: Target = "debian-13".parse().unwrap();
     let sockets: &[Socket] = if rest.contains("sockets\": [\"b.socket") { &[socket] } else { &[] };
-    let surroundings = Surroundings { units: &[unit], sockets, ..Surroundings::default() };
+    let surroundings = Surroundings { units: &[unit], sockets: Some(sockets), ..Surroundings::default() };
     let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
     resolved.plan(&target, surroundings).map_err(|findings| format!("{findings:?}")).unwrap().0
 }
