@@ -546,3 +546,15 @@ fn doors_have_limits_within_those_of_the_sandbox() {
     let (without, _) = service(waived, "systemd=257,kernel=6.12,controllers=cpu+io");
     assert!(!without.contains("MemoryMax=") && !without.contains("TasksMax="), "{without}");
 }
+
+/// With the host's tree in sight, groups open files of others.
+#[test]
+fn the_groups_of_a_unit_are_named_where_they_open_something() {
+    let policy = POLICY.replace("]}", r#"], "filesystem": { "root": "host" }}"#);
+    let text =
+        "[Service]\nUser=a\nSupplementaryGroups=shadow\nSupplementaryGroups=adm\nExecStart=/usr/bin/a\n";
+    let weak = outcome_of(&policy, text, "host-files-unreadable");
+    assert!(weak.contains("its user and the groups adm, shadow that the unit names could read"), "{weak}");
+    assert!(!outcome(&policy, "host-files-unreadable").contains("groups"));
+    assert!(outcome_of(POLICY, text, "host-files-unreadable").starts_with("kept"));
+}

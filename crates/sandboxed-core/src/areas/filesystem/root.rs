@@ -76,10 +76,7 @@ impl Filesystem {
                 guarantee(&HOST_FILES_UNREADABLE)
                     .by(Mechanism::service("InaccessiblePaths", hidden(&self.hidden))
                         .summary("the modes of the host's files")
-                        .leaves_open(
-                            "the policy shows the service the host's tree: it reads whatever its user could \
-                                     read, and talks to sockets outside of /run that its user could talk to",
-                        ))
+                        .leaves_open(as_its_user(planner)))
                     .keep(planner);
             }
         }
@@ -132,6 +129,20 @@ impl Filesystem {
         };
         system.into_iter().chain(etc).chain(resolv_conf).chain(named).collect()
     }
+}
+
+/// What the modes of the host's files leave to a service.
+fn as_its_user(planner: &Planner<'_>) -> String {
+    let groups: BTreeSet<String> =
+        planner.base.iter().flat_map(|unit| unit.list("SupplementaryGroups")).collect();
+    let groups = match Vec::from_iter(groups) {
+        groups if groups.is_empty() => String::new(),
+        groups => format!(" and the groups {} that the unit names", groups.join(", ")),
+    };
+    format!(
+        "the policy shows the service the host's tree: it reads whatever its user{groups} could read, and talks to sockets \
+         outside of /run that its user could talk to"
+    )
 }
 
 /// The closure, where it can be bound as it is. systemd makes a bind read-only by a pass over all mounts, so that a closure
