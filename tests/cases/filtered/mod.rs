@@ -427,12 +427,22 @@ fn by_iptables(suite: Suite) -> Result<()> {
     until("it answers again", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
     ensure!(rules()? == sandboxed, "a restart changed the rules:\n{}\n{sandboxed}", rules()?);
 
-    let ended = || Ok(!machine.run(["systemctl", "is-active", "--quiet", "served.service"])?.success());
+    // Also one that does not mind being asked to end.
+    let stubborn = "[Service]\nEnvironment=STUBBORN=1\nTimeoutStopSec=60\n";
+    machine.write("/etc/systemd/system/served.service.d/stubborn.conf", 0o644, stubborn.as_bytes())?;
+    sandbox::apply(&machine, &["/root/served.json"])?;
+    machine.script("systemctl kill --signal=KILL served.service; systemctl reset-failed; systemctl restart served.service")?;
+    until("it answers again", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
+    let ended = || {
+        let state = machine.run(["systemctl", "is-active", "served.service"])?.stdout;
+        Ok(!matches!(state.trim(), "active" | "deactivating"))
+    };
     for (what, change) in [
         ("all rules are flushed", "iptables -F; ip6tables -F"),
         ("one family's are", "ip6tables -F"),
         ("its own are", "iptables -F sandboxed-served"),
         ("the rule that leads to them is deleted", "iptables -D OUTPUT 1"),
+        ("a rule comes before them", "iptables -I OUTPUT 1 -o lo -j ACCEPT"),
     ] {
         let start = Instant::now();
         machine.script(change)?;
@@ -440,11 +450,13 @@ fn by_iptables(suite: Suite) -> Result<()> {
         let gap = start.elapsed();
         ensure!(gap < Duration::from_secs(5), "{what}: the service ended after {gap:?} only");
         println!("{suite}: {what}: the service ended after {} ms", gap.as_millis());
+        machine.script("iptables -D OUTPUT -o lo -j ACCEPT 2>/dev/null || true")?;
         machine.check(["systemctl", "start", "served.service"])?;
         until("it answers again", || Ok(ask(&machine, "", SERVED, "")?.is_some()))?;
         ensure!(rules()? == sandboxed, "{what}, and then there are others:\n{}\n{sandboxed}", rules()?);
     }
     expect_closed()?;
+    machine.script("systemctl kill --signal=KILL served.service; systemctl stop served.service")?;
     machine.check(["sandboxed", "remove", "served"])?;
     ensure!(rules()? == before, "something is left behind:\n{}", rules()?);
     let chains = machine.script("iptables-save; ip6tables-save")?;

@@ -11,7 +11,7 @@ use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::Netfilter;
 
 /// What anybody may do to rules of iptables.
-const FLUSHED: &str = "whoever flushes iptables' rules opens this";
+const FLUSHED: &str = "whoever flushes iptables' rules, or puts one before them, opens this";
 
 impl Network {
     pub(super) fn filtered_by_iptables(&self, planner: &mut Planner<'_>, allowed: &[LocalEndpoint]) {
@@ -20,7 +20,9 @@ impl Network {
             .find(|program| planner.target.program(program).is_none())
             .map(|program| format!("the target does not say where `{program}` is"));
         let gap = match planner.target.program("sandboxed") {
-            Some(_) => format!("{FLUSHED} for up to a second, until that is noticed and the service stopped"),
+            Some(_) => format!(
+                "{FLUSHED} for up to a second, until that is noticed and all processes of the service are killed"
+            ),
             None => format!(
                 "{FLUSHED} until the service is started anew: the target does not say where `sandboxed` is, which would notice"
             ),
