@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::command;
@@ -82,6 +83,20 @@ impl Surroundings {
     pub(crate) fn host() -> Self {
         Self { target: "host".to_owned(), unit_text: None, closure: None }
     }
+
+    /// # Errors
+    /// If one file is to be the unit of several policies: only one of them is about it.
+    pub(crate) fn are_for(&self, policies: usize) -> Result<()> {
+        match &self.unit_text {
+            Some(path) if policies > 1 && !path.is_dir() => {
+                bail!(
+                    "{} is one unit, and there are {policies} policies: give --unit-text a folder",
+                    path.display()
+                )
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Parses the arguments and runs what they ask for.
@@ -103,9 +118,13 @@ pub(crate) fn run() -> ExitCode {
         Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),
         Command::Man { out } => command::man::run(&out, Cli::command()),
     };
-    match result {
-        Ok(code) => code,
-        Err(error) => {
+    match (result, show::lost()) {
+        (Ok(_), Some(error)) => {
+            show::say(&format!("error: cannot write to standard output: {error}"));
+            ExitCode::from(command::BAD_INPUT)
+        }
+        (Ok(code), None) => code,
+        (Err(error), _) => {
             show::failure(&error);
             ExitCode::from(command::BAD_INPUT)
         }

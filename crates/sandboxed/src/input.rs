@@ -80,6 +80,7 @@ pub(crate) fn planned<T: Send>(
     let mut planned = Vec::new();
     let mut worst = None;
     let sources = sources(policies)?;
+    surroundings.are_for(sources.len())?;
     let outcomes = parallel::map(host::processors(), &sources, |source| {
         let outcome = outcome(source, &target, surroundings)?;
         anyhow::Ok(outcome.map(|(plan, warnings)| (becomes(plan), warnings)))

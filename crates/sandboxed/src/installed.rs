@@ -9,7 +9,7 @@ use rustix::fs::FlockOperation;
 use sandboxed_core::emit::Artifacts;
 use sandboxed_core::plan::Plan;
 
-use crate::{output, refusal};
+use crate::{output, refusal, show};
 
 /// Where everything of ours is kept that no other program looks for by itself: a folder for each sandbox.
 const STATE: &str = "/etc/sandboxed";
@@ -39,7 +39,7 @@ const SHARED: [&str; 10] = [
 pub(crate) fn lock() -> Result<File> {
     let folder = File::open(UNITS).with_context(|| format!("cannot open {UNITS}"))?;
     if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
-        eprintln!("waiting for another sandboxed that installs or removes");
+        show::say("waiting for another sandboxed that installs or removes");
         rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
     }
     Ok(folder)

@@ -219,5 +219,5 @@ fn runs(unit: &str) -> bool {
 }
 
 fn say(text: &str) {
-    eprintln!("{}", show::plain(text));
+    show::say(&show::plain(text));
 }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use sandboxed_core::areas::AreaName;
@@ -12,9 +13,27 @@ use sandboxed_core::plan::{Outcome, Plan, Status};
 
 use crate::input::{Source, Wrong};
 
-/// Prints to standard output. A reader who goes away early is not an error.
+/// What became of the first thing that could not be printed.
+static LOST: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints to standard output. A reader who goes away early is not an error; what else is lost is told at the end ([`lost`]).
 pub(crate) fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    let mut output = io::stdout().lock();
+    if let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        let _ = LOST.set(error);
+    }
+}
+
+/// Why something that was to be printed was not, if that is so.
+pub(crate) fn lost() -> Option<&'static io::Error> {
+    LOST.get()
+}
+
+/// Prints a line to standard error. Where nobody can read it, that changes nothing about what else is done.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Prints lines for people to standard output, with what is [`plain`] of them.
@@ -41,7 +60,7 @@ pub(crate) fn plain(text: &str) -> String {
 pub(crate) fn failure(error: &anyhow::Error) {
     match error.downcast_ref::<Wrong>() {
         Some(wrong) => diagnostics(&wrong.source, &wrong.diagnostics),
-        None => eprintln!("error: {}", plain(&format!("{error:#}"))),
+        None => say(&format!("error: {}", plain(&format!("{error:#}")))),
     }
 }
 
@@ -49,7 +68,7 @@ pub(crate) fn failure(error: &anyhow::Error) {
 pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
     let (name, shown, language) = (plain(&source.name), underlined(&source.text), source.language());
     let text = shown.as_str();
-    let renderer = if std::io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
     for diagnostic in diagnostics {
         let level = match diagnostic.kind.severity() {
             Severity::Error => Level::ERROR,
@@ -73,7 +92,7 @@ pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
         if let Some(help) = &help {
             report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
         }
-        eprintln!("{}\n", renderer.render(&report));
+        say(&format!("{}\n", renderer.render(&report)));
     }
 }
 
@@ -99,7 +118,7 @@ struct Paint(bool);
 
 impl Paint {
     fn new() -> Self {
-        Self(std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        Self(io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
     }
 
     fn with(&self, code: &str, text: &str) -> String {
@@ -149,7 +168,7 @@ pub(crate) fn notes(notes: &[String]) {
 
 /// Something that should be known and stops nothing.
 pub(crate) fn warn(what: &str) {
-    eprintln!("warning: {}", plain(what));
+    say(&format!("warning: {}", plain(what)));
 }
 
 /// Every guarantee, area by area.

@@ -55,9 +55,17 @@ fn apply_stops_nothing(suite: Suite) -> Result<()> {
         let policy = String::from_utf8_lossy(POLICY)
             .replace('}', &format!(r#", "network": {{ "mode": "{network}" }} }}"#));
         machine.write("/root/brief.json", 0o644, policy.as_bytes())?;
-        sandbox::apply(&machine, &["/root/brief.json"])?;
+        let applied = machine.run(["sandboxed", "apply", "/root/brief.json"])?;
+        ensure!(applied.success(), "{}", applied.stderr);
+        let outside = "brief.service runs outside of its sandbox until it is restarted";
+        ensure!(applied.stderr.contains(outside), "it does not say so:\n{}", applied.stderr);
         std::thread::sleep(std::time::Duration::from_secs(1));
         let after = main(&machine)?;
+        // One cause is one thing that is amiss; and who may not look does not say that something is.
+        let status = machine.run(["sandboxed", "status"])?.stdout;
+        ensure!(status.matches("\n  ! ").count() == 1, "{status}");
+        let anybody = machine.run(["setpriv", "--reuid=65534", "--clear-groups", "sandboxed", "status"])?;
+        ensure!(anybody.status == Some(2) && anybody.stdout.is_empty(), "{}", anybody.stdout);
         ensure!(after == before, "{network}: before:\n{before}\nafter:\n{after}");
         machine.check(["systemctl", "restart", "brief.service"])?;
         ensure!(

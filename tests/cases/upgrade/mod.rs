@@ -46,7 +46,8 @@ fn replans(suite: Suite) -> Result<()> {
     );
     let status = machine.run(["systemctl", "status", "--no-pager", "--full", "demo.service"])?.stdout;
     ensure!(
-        status.contains("Refused by sandboxed: its sandbox can no longer be kept"),
+        status.contains("Refused by sandboxed: its sandbox can no longer be kept: ")
+            && status.contains("`sandboxed status demo` says all"),
         "its status does not say why it does not run:\n{status}"
     );
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use sandboxed_core::diagnostic::Severity;
 use sandboxed_core::emit::{self, Artifacts, Part, Together};
 use sandboxed_core::plan::{Namespace, Plan};
 use sandboxed_core::target::TargetError;
@@ -103,12 +104,17 @@ fn named(options: &Options) -> Result<ExitCode> {
         show::warn(&clash.to_string());
     }
     for one in planned {
-        let summary = show::summary(&one.plan);
+        let (summary, plan) = (show::summary(&one.plan), one.plan.clone());
         if let Some(change) = install(one, options)? {
             change.finish()?;
         }
         if !options.dry_run {
             show::print(&summary);
+            for unit in outside(&plan)? {
+                show::warn(&format!(
+                    "{unit} runs outside of its sandbox until it is restarted (`--restart` does it)"
+                ));
+            }
         }
     }
     show::notes(&together.shared);
@@ -267,9 +273,18 @@ fn planned_anew(name: &str) -> Result<Result<Planned, String>> {
             _ => return Err(error),
         },
     };
-    match input::plan(&source, &target, &surroundings)? {
-        Ok(plan) => Planned::new(plan, source).map(Ok),
-        Err(_) => Ok(Err("its sandbox can no longer be kept: see `sandboxed apply --all`".to_owned())),
+    match input::outcome(&source, &target, &surroundings)? {
+        Ok((plan, warnings)) => {
+            show::diagnostics(&source, &warnings);
+            Planned::new(plan, source).map(Ok)
+        }
+        Err(wrong) => {
+            show::diagnostics(&source, &wrong);
+            let first = wrong.iter().find(|one| one.kind.severity() == Severity::Error);
+            let why =
+                first.map_or_else(String::new, |one| format!(": {}", one.kind.message(source.language())));
+            Ok(Err(format!("its sandbox can no longer be kept{why} (`sandboxed status {name}` says all)")))
+        }
     }
 }
 
@@ -302,7 +317,7 @@ fn install(Planned { plan, part, policy }: Planned, options: &Options) -> Result
     let unfinished = installed::unfinished(&plan.name);
     let again = unfinished.exists();
     let changed = again || was_refused || !difference.changes.is_empty();
-    if !(changed || options.restart && outside(&plan)?) {
+    if !(changed || options.restart && !outside(&plan)?.is_empty()) {
         return Ok(None);
     }
     output::install(Path::new("/"), &Artifacts::from([(unfinished.display().to_string(), String::new())]))?;
@@ -338,8 +353,12 @@ fn install(Planned { plan, part, policy }: Planned, options: &Options) -> Result
         let unit_changed = difference.changes.keys().any(|path| path.ends_with(&format!("/{helper}")));
         if options.restart && unit_changed {
             restarted.push(helper);
-        } else if rules_changed {
-            systemctl::run(&["reload", &helper])?;
+        } else if rules_changed
+            && let Err(error) = systemctl::run(&["reload", &helper])
+            // It goes by itself with the last that needs it, and has nothing loaded then.
+            && systemctl::is_active(&helper)?
+        {
+            return Err(error);
         }
     }
     systemctl::run(&["enable", "--quiet", "--now", "sandboxed-replan.path"])?;
@@ -396,17 +415,18 @@ fn helpers(plan: &Plan) -> Vec<String> {
     filter.into_iter().chain(network).collect()
 }
 
-/// Whether a unit of the sandbox runs outside of its slice, or as it was before its files changed.
-fn outside(plan: &Plan) -> Result<bool> {
+/// The units of the sandbox that run outside of its slice, or as they were before their files changed.
+fn outside(plan: &Plan) -> Result<Vec<String>> {
     let units = plan.units.iter().map(|unit| &unit.name).chain(&plan.sockets).map(UnitName::as_str);
+    let mut found = Vec::new();
     for unit in systemctl::expand(&units.collect::<Vec<_>>())? {
         if systemctl::is_outside(&unit, &plan.slice)?
             || systemctl::property(&unit, "NeedDaemonReload")? == "yes"
         {
-            return Ok(true);
+            found.push(unit);
         }
     }
-    Ok(false)
+    Ok(found)
 }
 
 /// The units that plan all sandboxes anew when packages changed: dpkg and systemd itself leave their mark on these paths.

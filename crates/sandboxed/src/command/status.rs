@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use sandboxed_core::emit;
 use sandboxed_core::plan::{Namespace, Plan};
@@ -43,6 +43,9 @@ struct UnitState {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("whether the packet filter is there is told to root alone: run this as root");
+    }
     let names = if options.names.is_empty() { installed::names()? } else { options.names.clone() };
     let reports = names.iter().map(|name| report(name)).collect::<Result<Vec<_>>>()?;
     if options.json {
@@ -64,7 +67,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
 fn report(name: &str) -> Result<Report> {
     let text = installed::policy(name)?;
-    let source = Source { name: name.to_owned(), text };
+    let source = Source { name: installed::folder(name).join("policy.json").display().to_string(), text };
     let mut amiss = Vec::new();
     let mut units = Vec::new();
     for unit in installed::units(name)? {
@@ -114,12 +117,14 @@ fn running(plan: &Plan, units: &[UnitState], amiss: &mut Vec<String>) -> Result<
     let active = units.iter().filter(|unit| unit.state == "active");
     let mut any = false;
     for UnitState { unit, .. } in active {
-        any = true;
         if systemctl::property(unit, "NeedDaemonReload")? == "yes" {
             amiss.push(format!("{unit} changed on disk; `systemctl daemon-reload` reads it anew"));
         }
         if systemctl::is_outside(unit, &plan.slice)? {
-            amiss.push(format!("{unit} runs outside of {}: it was not restarted since", plan.slice.as_str()));
+            // All else that is not as planned for it has this cause.
+            amiss.push(format!("{unit} runs outside of its sandbox: it was not restarted since"));
+        } else {
+            any = true;
         }
     }
     for socket in &plan.sockets {
