@@ -5,12 +5,12 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use sandboxed_core::emit::artifacts;
+use sandboxed_core::emit::{self, artifacts};
 use sandboxed_core::preset::PRESETS;
 use sandboxed_core::resolve::{Resolved, Surroundings};
 use sandboxed_core::target::{Netfilter, Target};
 
-fn emitted(preset: &str, target: &str) -> sandboxed_core::emit::Artifacts {
+fn emitted(preset: &str, target: &str) -> emit::Artifacts {
     let preset = PRESETS.iter().find(|known| known.name == preset).unwrap();
     let resolved = Resolved::preset(preset).unwrap();
     let target: Target = target.parse().unwrap();
@@ -72,6 +72,11 @@ fn a_target_with_iptables_only_gets_its_rules() {
         .collect();
     insta::assert_snapshot!(ours);
     let report: serde_json::Value = serde_json::from_str(&files["plan.json"]).unwrap();
+    let listed: Vec<&str> =
+        report["files"].as_array().unwrap().iter().filter_map(|file| file.as_str()).collect();
+    let beside: Vec<&str> = files.keys().map(String::as_str).filter(|file| *file != emit::PLAN).collect();
+    assert_eq!(listed, beside);
+    assert!(beside.iter().all(|file| emit::is_ours(file)), "{beside:?}");
     let filter = &report["sandboxes"]["synapse"]["filter"];
     assert_eq!(filter["netfilter"], "iptables");
     for chain in filter["chains"].as_array().unwrap() {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod command;
+mod earlier;
 mod host;
 mod input;
 mod installed;

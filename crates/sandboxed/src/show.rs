@@ -252,10 +252,14 @@ fn entry(outcome: &Outcome, paint: &Paint) -> String {
     text
 }
 
-/// What was written where.
-pub(crate) fn wrote<'a>(folder: &Path, files: impl Iterator<Item = &'a String>) {
+/// What was done to which files.
+pub(crate) fn listed<'a>(done: &str, folder: &Path, files: impl Iterator<Item = &'a String>) {
+    let mut files = files.peekable();
+    if files.peek().is_none() {
+        return;
+    }
     let folder = folder.display().to_string();
-    let mut text = "wrote\n".to_owned();
+    let mut text = format!("{done}\n");
     for file in files {
         for piece in ["  ", folder.trim_end_matches('/'), "/", file, "\n"] {
             text.push_str(piece);

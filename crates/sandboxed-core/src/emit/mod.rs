@@ -24,6 +24,25 @@ pub use unit::{DROP_IN, UPGRADED, refusal, replan};
 /// Files by their path below the output folder.
 pub type Artifacts = BTreeMap<String, String>;
 
+/// The file that says what was planned, and which files are beside it.
+pub const PLAN: &str = "plan.json";
+
+/// Whether a path below the output folder is one that files of ours can have: they are named so that nothing else is.
+pub fn is_ours(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let plain = |part: &&str| !part.is_empty() && *part != "." && *part != "..";
+    parts.iter().all(plain)
+        && match parts.as_slice() {
+            ["systemd", "system", file] | ["nftables" | "tmpfiles.d", file] => file.starts_with("sandboxed"),
+            ["systemd", "system", folder, file] => folder.strip_suffix(".d").is_some() && *file == DROP_IN,
+            ["sandboxed", _, file] => *file == RESOLV_CONF,
+            _ => false,
+        }
+}
+
+/// The service's own resolv.conf, in its folder.
+const RESOLV_CONF: &str = "resolv.conf";
+
 /// Why artifacts cannot be written. The types of the policy rule most of it out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmitError {
@@ -203,9 +222,12 @@ pub fn join(parts: Vec<Part>) -> Result<Artifacts, EmitError> {
         all.extend(part.files);
         entries.push((part.name, part.report));
     }
-    all.push(("plan.json".to_owned(), report::text(entries, &together.shared)));
     // Sorted at once, which takes a fraction of the time that as many insertions do.
     all.sort_unstable();
+    // So that a later `build` into the same folder knows what this one wrote.
+    let paths: Vec<&str> = all.iter().map(|(path, _)| path.as_str()).collect();
+    let report = report::text(entries, &together.shared, &paths);
+    all.push((PLAN.to_owned(), report));
     // Names are made so that none meets another; were one to, a sandbox would lose its rules without a word.
     let twice = all.iter().zip(all.iter().skip(1)).find(|((path, _), (next, _))| path == next);
     if let Some(((path, _), _)) = twice {
@@ -216,7 +238,7 @@ pub fn join(parts: Vec<Part>) -> Result<Artifacts, EmitError> {
 
 /// Where the service's own resolv.conf goes, below the output folder.
 pub(crate) fn resolv_conf(plan: &Plan) -> String {
-    format!("sandboxed/{}/resolv.conf", plan.name)
+    format!("sandboxed/{}/{RESOLV_CONF}", plan.name)
 }
 
 /// What the sandboxes of one machine are to each other.

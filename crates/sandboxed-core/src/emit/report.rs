@@ -26,11 +26,11 @@ pub fn report(plans: &[Plan]) -> Result<String, WriteError> {
         let directives = Directives::new(plan)?;
         Ok((plan.name.clone(), entry(&SandboxReport::new(plan, &directives))))
     };
-    Ok(text(plans.iter().map(entry).collect::<Result<_, WriteError>>()?, &[]))
+    Ok(text(plans.iter().map(entry).collect::<Result<_, WriteError>>()?, &[], &[]))
 }
 
-/// `plan.json` of sandboxes, each with its name and its entry, and of what they share.
-pub(super) fn text(mut entries: Vec<(String, String)>, shared: &[String]) -> String {
+/// `plan.json` of sandboxes, each with its name and its entry, of what they share, and of the files beside it, in their order.
+pub(super) fn text(mut entries: Vec<(String, String)>, shared: &[String], files: &[&str]) -> String {
     entries.sort();
     let length = entries.iter().map(|(name, entry)| name.len() + entry.len() + 16).sum::<usize>();
     let mut text = String::with_capacity(length + 256);
@@ -46,10 +46,13 @@ pub(super) fn text(mut entries: Vec<(String, String)>, shared: &[String]) -> Str
         separator = ",\n";
     }
     text.push_str("\n  }");
-    if !shared.is_empty() {
-        let items: Vec<String> =
-            shared.iter().map(|what| serde_json::Value::from(what.as_str()).to_string()).collect();
-        let _ = write!(text, ",\n  \"shared\": [\n    {}\n  ]", items.join(",\n    "));
+    let shared: Vec<&str> = shared.iter().map(String::as_str).collect();
+    for (key, list) in [("shared", shared.as_slice()), ("files", files)] {
+        if !list.is_empty() {
+            let items: Vec<String> =
+                list.iter().map(|&item| serde_json::Value::from(item).to_string()).collect();
+            let _ = write!(text, ",\n  \"{key}\": [\n    {}\n  ]", items.join(",\n    "));
+        }
     }
     text.push_str("\n}\n");
     text

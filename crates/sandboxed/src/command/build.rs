@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use sandboxed_core::emit;
 use sandboxed_core::plan::Plan;
@@ -14,7 +14,10 @@ use crate::{input, output, show};
 /// Compute the drop-ins, slices, helper units and rules for policies.
 ///
 /// The files are laid out as they go under /etc: `systemd/system/…`, `nftables/…`, `tmpfiles.d/…`; `plan.json` says what is
-/// guaranteed by what. Nothing is written unless all policies can be kept on the target.
+/// guaranteed by what, and lists the files. Nothing is written unless all policies can be kept on the target.
+///
+/// In a folder that an earlier build has written to, the files that its `plan.json` lists and the new one does not are taken away,
+/// and nothing else: links are not followed, and a folder with units of ours that no `plan.json` lists is refused.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -42,12 +45,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let parts: Vec<emit::Part> = parts.into_iter().collect::<Result<_, _>>()?;
     let shared = if options.quiet { Vec::new() } else { emit::Together::of(parts.iter()).shared };
     let files = emit::join(parts)?;
-    output::write_all(&options.out, &files)
-        .with_context(|| format!("nothing usable was written to {}", options.out.display()))?;
+    let gone = output::write_all(&options.out, &files)?;
     if !options.quiet {
         show::print(&summaries.concat());
         show::notes(&shared);
-        show::wrote(&options.out, files.keys());
+        show::listed("wrote", &options.out, files.keys());
+        show::listed("took away", &options.out, gone.iter());
     }
     // The program ends here. To take a hundred thousand texts apart before would be time lost.
     std::mem::forget(files);
