@@ -12,8 +12,8 @@ use crate::document::{Node, NodeKind, Part, escape};
 use crate::instead;
 use crate::policy::Policy;
 use crate::scalar::{
-    Address, CredentialName, Endpoint, EtcPath, HostPath, InterfaceName, Lexical, Memory, PortRange, Prefix,
-    Reason, SandboxName, Size, SocketName, SystemCall, UnitName,
+    Address, CredentialName, Description, Endpoint, EtcPath, HostPath, InterfaceName, Lexical, Memory,
+    PortRange, Prefix, Reason, SandboxName, Size, SocketName, SystemCall, UnitName,
 };
 use crate::schema::{self, Schema};
 
@@ -190,7 +190,8 @@ fn expected_by(schema: &Schema, place: &str, pattern: &str) -> String {
         Size,
         SystemCall,
         CredentialName,
-        Reason
+        Reason,
+        Description
     );
     let examples = schema.meant_at(place).and_then(|here| here.get("examples")).and_then(Value::as_array);
     let examples: Vec<&str> = examples.into_iter().flatten().filter_map(Value::as_str).collect();
@@ -411,12 +412,29 @@ mod tests {
         );
     }
 
+    /// What a policy says of itself is shown as a line of a report, and must not be able to become more than one.
+    #[test]
+    fn a_description_is_one_line() {
+        let policy = |text: &str| {
+            serde_json::json!({ "version": 1, "units": ["a.service"], "description": text }).to_string()
+        };
+        for text in ["Foo\n  53 of 53 guarantees hold", "a\rb", "a\u{2028}b", "a\u{9b}31mb", "", " "] {
+            let found = by_schema(&crate::json::parse(&policy(text)).unwrap());
+            let [one] = found.as_slice() else { panic!("{text:?}: {found:?}") };
+            let message = one.kind.message(Language::Json);
+            assert!(message.contains("a description in one line of printable characters"), "{message}");
+        }
+        for text in ["Foo", "Größe: 1 \u{2013} 2 (\"x\")"] {
+            assert_eq!(by_schema(&crate::json::parse(&policy(text)).unwrap()), [], "{text:?}");
+        }
+    }
+
     /// An example that is no example would be worse than none.
     #[test]
     fn every_place_has_an_example_that_is_right_there() {
         fn walk(schema: &Schema, part: &Value, place: &str, seen: &mut usize) {
             let meant = schema.follow(part);
-            if place != "/$schema" && place != "/description" {
+            if place != "/$schema" {
                 let example =
                     instead::example(schema, part).unwrap_or_else(|| panic!("{place} has no example"));
                 assert!(schema.part_accepts(part, &example), "{place}: {example}");

@@ -72,7 +72,7 @@ impl Plan {
     ) -> Self {
         Self {
             name: resolved.name.clone(),
-            description: resolved.policy.description.clone(),
+            description: resolved.policy.description.as_ref().map(ToString::to_string),
             target: target.clone(),
             slice,
             units: units.into_iter().map(|name| UnitPlan { name, settings: Settings::default() }).collect(),

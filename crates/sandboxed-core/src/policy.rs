@@ -17,7 +17,7 @@ use crate::areas::resources::Resources;
 use crate::areas::secrets::Secrets;
 use crate::areas::syscalls::Syscalls;
 use crate::guarantee::Accept;
-use crate::scalar::{SandboxName, SocketName, UnitName};
+use crate::scalar::{Description, SandboxName, SocketName, UnitName};
 
 /// What a service needs. Whatever is not named here, the service cannot do.
 ///
@@ -53,8 +53,8 @@ pub struct Policy {
     pub name: Option<SandboxName>,
     /// What the service is, for people.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String", title = "Description")]
-    pub description: Option<String>,
+    #[schemars(with = "Description", title = "Description")]
+    pub description: Option<Description>,
     /// The units of the service. They share one slice, one filter and these rules. A service of several processes
     /// (Synapse and its workers) names them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

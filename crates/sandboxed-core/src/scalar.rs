@@ -318,6 +318,18 @@ lexical! {
     }
 }
 
+lexical! {
+    /// What the service is, for people: one line of printable characters, so that it is never taken for something else where
+    /// it is shown.
+    Description, "Description",
+    r"^ *[^ \u0000-\u001f\u007f-\u009f\u2028\u2029][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$",
+    "a description in one line of printable characters",
+    ["Synapse, the homeserver of example.org"],
+    |text| {
+        !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) && text.chars().any(|c| c != ' ')
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,6 +359,7 @@ mod tests {
         agree::<SystemCall>(text);
         agree::<CredentialName>(text);
         agree::<Reason>(text);
+        agree::<Description>(text);
     }
 
     #[test]
@@ -397,6 +410,9 @@ mod tests {
             " ",
             "\u{85}",
             "a\u{2028}b",
+            "a\u{9b}b",
+            " a\u{a0}",
+            "a\tb",
             "::",
             "1.2.3.4",
             "1.2.3.4.5",
