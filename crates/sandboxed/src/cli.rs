@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use sandboxed_core::preset::PRESETS;
 
 use crate::command;
+use crate::pages::Page;
 use crate::show;
 
 /// Run a service you only half trust as an ordinary systemd unit, kept apart from the machine.
@@ -99,9 +102,60 @@ impl Surroundings {
     }
 }
 
+/// The whole command line: what is derived, with what the derivation does not know.
+fn whole() -> clap::Command {
+    let presets = || PossibleValuesParser::new(PRESETS.iter().map(|preset| preset.name));
+    let program = Page::find("").map(Page::help).unwrap_or_default();
+    Cli::command().after_long_help(program).mut_subcommands(|mut command| {
+        if let Some(page) = Page::find(command.get_name()) {
+            command = command.after_long_help(page.help());
+        }
+        let has = |id: &str| command.get_arguments().any(|argument| argument.get_id() == id);
+        let (several, one) = (has("presets"), has("preset"));
+        if one {
+            command = command.mut_arg("preset", |preset| preset.value_parser(presets()));
+        }
+        if several {
+            // What is derived names the policies alone, of which there need be none.
+            let usage = usage(&command);
+            command =
+                command.mut_arg("presets", |preset| preset.value_parser(presets())).override_usage(usage);
+        }
+        command
+    })
+}
+
+/// How a command is called that takes policies.
+fn usage(command: &clap::Command) -> String {
+    let name = command.get_name();
+    let value = |option: &clap::Arg| option.get_value_names().unwrap_or_default().concat();
+    let required = command
+        .get_arguments()
+        .filter(|option| option.is_required_set())
+        .filter_map(|option| Some(format!(" --{} <{}>", option.get_long()?, value(option))));
+    let required: String = required.collect();
+    let policies = format!("sandboxed {name} [OPTIONS]{required} <POLICY|--preset <NAME>>...");
+    if command.get_arguments().any(|option| option.get_id() == "all") {
+        format!("{policies}\n       sandboxed {name} [OPTIONS] --all")
+    } else {
+        policies
+    }
+}
+
+/// The command line without what people need not call.
+fn visible() -> clap::Command {
+    let whole = whole();
+    clap::Command::new("sandboxed")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .long_about(whole.get_long_about().cloned().unwrap_or_default())
+        .subcommands(whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned())
+}
+
 /// Parses the arguments and runs what they ask for.
 pub(crate) fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let parsed = Cli::from_arg_matches(&whole().get_matches()).unwrap_or_else(|error| error.exit());
+    let result = match parsed.command {
         Command::Build(options) => command::build::run(&options),
         Command::Check(options) => command::check::run(&options),
         Command::Lsp(options) => command::lsp::run(&options),
@@ -115,8 +169,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Channels(options) => command::channels::run(&options),
         Command::Presets => Ok(command::presets::run()),
         Command::Schema(options) => Ok(command::schema::run(&options)),
-        Command::Completions { shell } => command::completions::run(shell, &mut Cli::command()),
-        Command::Man { out } => command::man::run(&out, Cli::command()),
+        Command::Completions { shell } => command::completions::run(shell, &mut visible()),
+        Command::Man { out } => command::man::run(&out, visible()),
     };
     match (result, show::lost()) {
         (Ok(_), Some(error)) => {

@@ -7,6 +7,7 @@ mod host;
 mod input;
 mod installed;
 mod output;
+mod pages;
 mod refusal;
 mod report;
 mod show;
