@@ -20,7 +20,7 @@ enum Chore {
     Bench(bench::Arguments),
     Compare(compare::Arguments),
     Dist(dist::Arguments),
-    /// Write the checked-in JSON Schema of policies anew.
+    /// Write anew what is generated and checked in: the JSON Schemas, and the references in docs/.
     Schema,
     Test(test::Arguments),
     Testbed(testbed::Arguments),

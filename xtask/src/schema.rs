@@ -6,11 +6,12 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 /// Each file, and what `sandboxed` is asked for it. Editors and the NixOS module find the schemas there.
-const FILES: [(&str, &[&str]); 4] = [
+const FILES: [(&str, &[&str]); 5] = [
     ("schema/sandboxed.schema.json", &["schema", "policy"]),
     ("schema/target.schema.json", &["schema", "target"]),
     ("docs/options.md", &["schema", "policy", "--markdown"]),
     ("docs/targets.md", &["schema", "target", "--markdown"]),
+    ("docs/presets.md", &["presets", "--markdown"]),
 ];
 
 /// Write the schemas and their references anew.

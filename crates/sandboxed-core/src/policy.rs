@@ -47,7 +47,8 @@ pub struct Policy {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SandboxName", title = "Preset")]
     pub preset: Option<SandboxName>,
-    /// The name of the sandbox; the preset's name where it is absent.
+    /// The name of the sandbox. Where it is absent, the preset's name is taken, and without a preset that of the unit, if there is
+    /// one alone.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SandboxName", title = "Name")]
     pub name: Option<SandboxName>,

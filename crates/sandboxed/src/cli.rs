@@ -38,8 +38,7 @@ enum Command {
     Network(command::network::Options),
     Verify(command::verify::Options),
     Channels(command::channels::Options),
-    /// List the presets: shipped policies for known services.
-    Presets,
+    Presets(command::presets::Options),
     Schema(command::schema::Options),
     /// Print completions for a shell.
     Completions {
@@ -167,7 +166,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Network(options) => command::network::run(&options),
         Command::Verify(options) => command::verify::run(&options),
         Command::Channels(options) => command::channels::run(&options),
-        Command::Presets => Ok(command::presets::run()),
+        Command::Presets(options) => command::presets::run(&options),
         Command::Schema(options) => Ok(command::schema::run(&options)),
         Command::Completions { shell } => command::completions::run(shell, &mut visible()),
         Command::Man { out } => command::man::run(&out, visible()),

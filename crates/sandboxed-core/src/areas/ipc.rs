@@ -18,7 +18,7 @@ use crate::unit::Unit;
 #[schemars(title = "Inter-process communication")]
 pub struct Ipc {
     /// Unix sockets of other services that this service may connect to, by path.
-    #[schemars(title = "Sockets", extend("x-guarantee" = "runtime-hidden"))]
+    #[schemars(title = "Sockets", extend("x-guarantee" = "runtime-hidden", "examples" = [["/run/postgresql/.s.PGSQL.5432"]]))]
     pub sockets: Vec<HostPath>,
     /// Let the service use the system message bus. Whatever answers there without asking who calls is open then.
     #[schemars(title = "Message bus", extend("x-guarantee" = "message-bus-closed"))]

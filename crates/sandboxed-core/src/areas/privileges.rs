@@ -20,10 +20,10 @@ use crate::planner::{Finding, Mechanism, Planner, guarantee};
 #[schemars(title = "Privileges")]
 pub struct Privileges {
     /// The capabilities that the service keeps.
-    #[schemars(title = "Capabilities", extend("x-guarantee" = "no-capabilities"))]
+    #[schemars(title = "Capabilities", extend("x-guarantee" = "no-capabilities", "examples" = [["CAP_NET_BIND_SERVICE"]]))]
     pub capabilities: Vec<Capability>,
     /// The kinds of namespaces that the service may make and enter.
-    #[schemars(title = "Namespaces", extend("x-guarantee" = "no-namespaces"))]
+    #[schemars(title = "Namespaces", extend("x-guarantee" = "no-namespaces", "examples" = [["user"]]))]
     pub namespaces: Vec<NamespaceKind>,
     /// Run the service as a user that systemd makes for it (systemd.exec(5), `DynamicUser=`) instead of the unit's.
     #[schemars(title = "Dynamic user", extend("x-guarantee" = "user-unprivileged"))]

@@ -142,6 +142,7 @@ pub struct Target {
     pub programs: BTreeMap<String, HostPath>,
     /// Where the folder with the rules is, once installed.
     #[serde(default = "default_rules")]
+    #[schemars(extend("examples" = ["/etc/nftables"]))]
     pub rules: HostPath,
     /// Whether /nix/store is a read-only mount of its own, as it is on NixOS.
     #[serde(default)]
@@ -159,9 +160,11 @@ pub struct Target {
     /// The controllers of its control groups: /sys/fs/cgroup/cgroup.controllers, as distributions have it. `cgroup_disable=` of
     /// the kernel's command line takes some away, as some machines' makers do, and systemd then leaves limits out without a word.
     #[serde(default = "usual_controllers")]
+    #[schemars(extend("examples" = [["cpu", "io", "memory", "pids"]]))]
     pub controllers: Vec<Controller>,
     /// Where file systems are mounted that have project quotas switched on, mount(8) `prjquota`.
     #[serde(default)]
+    #[schemars(extend("examples" = [["/srv"]]))]
     pub project_quotas: Vec<HostPath>,
     /// The name servers in the machine's /etc/resolv.conf.
     #[serde(default)]

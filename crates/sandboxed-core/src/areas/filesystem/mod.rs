@@ -31,20 +31,20 @@ pub struct Filesystem {
     pub root: Root,
     /// Directories that hold the service's own persistent state: writable, and nobody else's business. They must exist
     /// or be made by the unit's own `StateDirectory=`.
-    #[schemars(title = "State directories", extend("x-guarantee" = "host-files-unwritable"))]
+    #[schemars(title = "State directories", extend("x-guarantee" = "host-files-unwritable", "examples" = [["/var/lib/matrix-synapse"]]))]
     pub state: Vec<HostPath>,
     /// Further files and directories that the service may write.
-    #[schemars(title = "Writable paths", extend("x-guarantee" = "host-files-unwritable"))]
+    #[schemars(title = "Writable paths", extend("x-guarantee" = "host-files-unwritable", "examples" = [["-/var/log/matrix-synapse"]]))]
     pub writable: Vec<HostPath>,
     /// Files and directories that the service may read.
-    #[schemars(title = "Readable paths", extend("x-guarantee" = "host-files-unreadable"))]
+    #[schemars(title = "Readable paths", extend("x-guarantee" = "host-files-unreadable", "examples" = [["-/etc/matrix-synapse"]]))]
     pub readable: Vec<HostPath>,
     /// Files and directories that the service cannot see although they lie below something that it sees.
-    #[schemars(title = "Hidden paths")]
+    #[schemars(title = "Hidden paths", extend("examples" = [["/usr/share/doc"]]))]
     pub hidden: Vec<HostPath>,
     /// Files and directories whose programs and libraries the service may execute, beside those of the system (or of
     /// the closure, on NixOS). They are readable too.
-    #[schemars(title = "Executable paths", extend("x-guarantee" = "programs-fixed"))]
+    #[schemars(title = "Executable paths", extend("x-guarantee" = "programs-fixed", "examples" = [["-/opt/venvs/matrix-synapse"]]))]
     pub executable: Vec<HostPath>,
     /// What the service sees of /etc, by names below /etc. Whatever is absent on the host is left out.
     #[schemars(title = "Visible parts of /etc", extend("x-guarantee" = "host-files-unreadable"))]
@@ -53,7 +53,7 @@ pub struct Filesystem {
     #[schemars(title = "Homes", extend("x-guarantee" = "homes-hidden"))]
     pub home: Home,
     /// Devices that the service may use, beside the harmless ones (null, zero, full, random, urandom, tty).
-    #[schemars(title = "Devices", extend("x-guarantee" = "devices-hidden"))]
+    #[schemars(title = "Devices", extend("x-guarantee" = "devices-hidden", "examples" = [["/dev/fuse"]]))]
     pub devices: Vec<HostPath>,
     /// The size of each of the private /tmp, /var/tmp and /dev/shm. They live in memory, and count as the service's.
     #[schemars(title = "Size of temporary directories")]

@@ -75,7 +75,7 @@ pub struct Network {
     /// Rules for what leaves to other machines; the first that fits decides. The name servers of the resolver are reached
     /// in any case.
     #[serde(deserialize_with = "egress::objects")]
-    #[schemars(title = "Egress rules", extend("x-guarantee" = "egress-limited"))]
+    #[schemars(title = "Egress rules", extend("x-guarantee" = "egress-limited", "examples" = [[{ "action": "deny", "to": ["192.0.2.0/24"] }]]))]
     pub egress_rules: Vec<EgressRule>,
     /// Which name servers the service may ask.
     #[schemars(title = "Name servers reached", extend("x-guarantee" = "egress-limited"))]
@@ -92,7 +92,7 @@ pub struct Network {
     pub name_servers: Vec<Address>,
     /// The networks of the service's cable in the mode `private`, at most one of each family, instead of those that are chosen
     /// by the sandbox's name among what the machine has no route to. IPv4 needs four addresses (`/30`).
-    #[schemars(title = "Networks of its own")]
+    #[schemars(title = "Networks of its own", extend("examples" = [["10.99.0.0/30", "fd00:99::/64"]]))]
     pub prefixes: Vec<Prefix>,
     /// The network namespace that the service joins in the mode `joined`, such as that of a VPN.
     #[serde(deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ pub struct Network {
     #[schemars(with = "UnitName", title = "Unit of the namespace", example = "vpn.service")]
     pub namespace_unit: Option<UnitName>,
     /// The address families that the service may make sockets of.
-    #[schemars(title = "Address families", extend("x-guarantee" = "address-families-limited"))]
+    #[schemars(title = "Address families", extend("x-guarantee" = "address-families-limited", "examples" = [["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]]))]
     pub address_families: Vec<AddressFamily>,
     /// The protocols that its internet sockets may be of. Sockets of others make the kernel load modules, and reach what
     /// nobody filters.
