@@ -13,6 +13,7 @@ mod report;
 mod show;
 mod systemctl;
 mod verify;
+mod wrap;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,7 @@ use sandboxed_core::diagnostic::{Diagnostic, Severity};
 use sandboxed_core::plan::{Outcome, Plan, Status};
 
 use crate::input::{Source, Wrong};
+use crate::wrap::Columns;
 
 /// What became of the first thing that could not be printed.
 static LOST: OnceLock<io::Error> = OnceLock::new();
@@ -113,16 +114,26 @@ fn visible(text: &str, span: &std::ops::Range<usize>) -> std::ops::Range<usize> 
     start..start + next
 }
 
-/// Colours for a terminal.
-struct Paint(bool);
+/// Colours for a terminal, and lines that fit it.
+struct Paint {
+    colours: bool,
+    columns: Columns,
+}
 
 impl Paint {
     fn new() -> Self {
-        Self(io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        let dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
+        let colours = !dumb && io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { colours, columns: Columns::of_output() }
+    }
+
+    /// A line of a report.
+    fn line(&self, first: usize, further: usize, text: &str) -> String {
+        self.columns.line(first, further, text)
     }
 
     fn with(&self, code: &str, text: &str) -> String {
-        if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
     fn kept(&self, text: &str) -> String {
@@ -154,7 +165,7 @@ pub(crate) fn summary(plan: &Plan) -> String {
         }
     }
     for note in &plan.notes {
-        let _ = writeln!(text, "  note: {}", plain(note));
+        text.push_str(&paint.line(2, 8, &format!("note: {}", plain(note))));
     }
     text
 }
@@ -184,11 +195,12 @@ pub(crate) fn explanation(plan: &Plan) {
         let _ = writeln!(text, "\n{}", paint.bold(&area.to_string()));
         for outcome in outcomes {
             text.push_str(&entry(outcome, &paint));
-            text.push_str(&directives(plan, outcome, &mut shown));
+            text.push_str(&directives(plan, outcome, &paint, &mut shown));
         }
     }
     for note in &plan.notes {
-        let _ = writeln!(text, "\nnote: {}", plain(note));
+        text.push('\n');
+        text.push_str(&paint.line(0, 6, &format!("note: {}", plain(note))));
     }
     print(&text);
 }
@@ -197,18 +209,18 @@ fn title(plan: &Plan, paint: &Paint) -> String {
     let units: Vec<&str> = plan.units.iter().map(|unit| unit.name.as_str()).collect();
     let description =
         plan.description.as_deref().map(|text| format!(": {}", plain(text))).unwrap_or_default();
-    format!(
-        "{}{description}\n  {} in {}, for systemd {} and Linux {}\n",
-        paint.bold(&plan.name),
+    let around = format!(
+        "{} in {}, for systemd {} and Linux {}",
         units.join(", "),
         plan.slice.as_str(),
         plan.target.systemd,
         plan.target.kernel,
-    )
+    );
+    paint.line(0, 4, &format!("{}{description}", paint.bold(&plan.name))) + &paint.line(2, 4, &around)
 }
 
 /// The directives that keep a guarantee. Several serve more than one: their values are shown with the first.
-fn directives(plan: &Plan, outcome: &Outcome, shown: &mut BTreeSet<&'static str>) -> String {
+fn directives(plan: &Plan, outcome: &Outcome, paint: &Paint, shown: &mut BTreeSet<&'static str>) -> String {
     let (Status::Kept { directives, .. } | Status::Weak { directives, .. }) = &outcome.status else {
         return String::new();
     };
@@ -223,7 +235,7 @@ fn directives(plan: &Plan, outcome: &Outcome, shown: &mut BTreeSet<&'static str>
             let _ = writeln!(text, "           {name}=");
         }
         for line in lines {
-            let _ = writeln!(text, "           {name}={}", plain(&line));
+            text.push_str(&paint.line(11, 13, &format!("{name}={}", plain(&line))));
         }
     }
     text
@@ -245,9 +257,10 @@ fn entry(outcome: &Outcome, paint: &Paint) -> String {
         }
         Status::Waived { reason } => (paint.waived("waived"), vec![format!("reason: {reason}")]),
     };
-    let mut text = format!("  {mark} {}: the service {}\n", paint.bold(outcome.guarantee), outcome.promise);
+    let promise = format!("{mark} {}: the service {}", paint.bold(outcome.guarantee), outcome.promise);
+    let mut text = paint.line(2, 9, &promise);
     for remark in remarks {
-        let _ = writeln!(text, "           {}", plain(&remark));
+        text.push_str(&paint.line(11, 13, &plain(&remark)));
     }
     text
 }
