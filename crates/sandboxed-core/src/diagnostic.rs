@@ -28,6 +28,8 @@ pub enum Type {
     Integer,
     /// A number.
     Number,
+    /// A number that is not whole.
+    Fraction,
     /// A string.
     String,
     /// A list.
@@ -58,6 +60,7 @@ impl Type {
             Self::Boolean => "a boolean (true or false)",
             Self::Integer => "a whole number",
             Self::Number => "a number",
+            Self::Fraction => "a number with a fraction",
             Self::String => "a string",
             Self::List => "a list",
             Self::Object => language.object(),
@@ -320,6 +323,12 @@ impl Kind {
             }
             Self::WrongValue { value: Value::String(text), expected, .. } => {
                 format!("`{}` is not {expected}", short(text))
+            }
+            // Its digits are not kept beyond what a number of JSON is sure to hold; they are underlined.
+            Self::WrongValue { value: Value::Number(number), expected, .. }
+                if number.as_f64().is_some_and(|float| float.abs() > 9_007_199_254_740_992.0) =>
+            {
+                format!("this number is not {expected}")
             }
             Self::WrongValue { value, expected, .. } => {
                 format!("`{}` is not {expected}", short(&language.value(value)))

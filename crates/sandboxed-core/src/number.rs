@@ -27,3 +27,25 @@ fn whole(number: &Number) -> Option<u64> {
         ((0.0..=9_007_199_254_740_992.0).contains(&float) && float.fract() == 0.0).then_some(float as u64)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::by_schema;
+    use crate::json;
+    use crate::language::Language;
+
+    #[test]
+    fn a_number_is_quoted_as_it_is_written_or_not_at_all() {
+        let message = |tasks: &str| {
+            let text =
+                format!(r#"{{ "version": 1, "units": ["a.service"], "resources": {{ "tasks": {tasks} }} }}"#);
+            let found = by_schema(&json::parse(&text).unwrap());
+            found.iter().map(|one| one.kind.message(Language::Json)).collect::<Vec<_>>()
+        };
+        assert_eq!(message("1.5"), ["expected a whole number, found a number with a fraction"]);
+        let [large] = message("99999999999999999999").try_into().unwrap();
+        assert!(large.starts_with("this number is not from "), "{large}");
+        let [small] = message("0").try_into().unwrap();
+        assert!(small.starts_with("`0` is not from "), "{small}");
+    }
+}

@@ -187,3 +187,28 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
         T::deserialize(MapAccessDeserializer::new(map))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::check::by_schema;
+    use crate::json;
+    use crate::language::Language;
+
+    /// What a policy says of itself is shown as a line of a report, and must not be able to become more than one.
+    #[test]
+    fn a_description_is_one_line() {
+        let policy = |text: &str| {
+            serde_json::json!({ "version": 1, "units": ["a.service"], "description": text }).to_string()
+        };
+        for text in ["Foo\n  53 of 53 guarantees hold", "a\rb", "a\u{2028}b", "a\u{9b}31mb", "", " "] {
+            let found = by_schema(&json::parse(&policy(text)).unwrap());
+            let [one] = found.as_slice() else { panic!("{text:?}: {found:?}") };
+            let message = one.kind.message(Language::Json);
+            assert_eq!(one.kind.help(Language::Json), None);
+            assert!(message.contains("a description in one line of printable characters"), "{message}");
+        }
+        for text in ["Foo", "Größe: 1 \u{2013} 2 (\"x\")"] {
+            assert_eq!(by_schema(&json::parse(&policy(text)).unwrap()), [], "{text:?}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 
 use sandboxed_core::emit::{Artifacts, artifacts};
 use sandboxed_core::json;
+use sandboxed_core::language::Language;
 use sandboxed_core::resolve::{Surroundings, resolve};
 use sandboxed_core::target::Target;
 
@@ -72,4 +73,19 @@ fn sysfs_is_empty_but_for_what_programs_need() {
     let host = emitted("debian-13", r#", "filesystem": { "root": "host" }"#);
     assert!(words(&host, "InaccessiblePaths").contains(&"-/sys/kernel/security"));
     assert_eq!(sys(&host), ["-/sys/devices/system/cpu"]);
+}
+
+#[test]
+fn a_path_that_is_shown_and_hidden_is_said_to_be_so() {
+    let said = |hidden: &str| {
+        let policy = format!(
+            r#"{{ "version": 1, "units": ["one.service"], "filesystem": {{ "state": ["/var/lib/one"], "hidden": ["{hidden}"] }} }}"#
+        );
+        let target: Target = "debian-13".parse().unwrap();
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let findings = resolved.plan(&target, Surroundings::default()).unwrap_err();
+        findings.iter().map(|one| one.kind.message(Language::Json)).collect::<String>()
+    };
+    assert_eq!(said("/var/lib/one"), "`/var/lib/one` is shown and hidden");
+    assert_eq!(said("/var/lib"), "`/var/lib/one` lies below `/var/lib`, which is hidden");
 }

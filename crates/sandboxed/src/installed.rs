@@ -148,6 +148,8 @@ pub(crate) fn own_units(name: &str) -> Result<Vec<String>> {
 /// How the files on disk differ from these.
 #[derive(Debug, Default)]
 pub(crate) struct Difference {
+    /// The sign that an `apply` began, where none was there before.
+    begun: Option<PathBuf>,
     /// Path, text on disk (absent where there is none), text as it should be (absent where it should not be there).
     pub(crate) changes: BTreeMap<String, (Option<String>, Option<String>)>,
 }
@@ -168,7 +170,8 @@ impl Difference {
                 changes.insert(path.to_owned(), (Some(there), None));
             }
         }
-        Self { changes }
+        let begun = Some(unfinished(name)).filter(|sign| !sign.exists());
+        Self { begun, changes }
     }
 
     /// Makes the disk so. New files appear first and each as a whole; what is to go, goes last.
@@ -178,7 +181,14 @@ impl Difference {
     pub(crate) fn settle(&self) -> Result<()> {
         let written =
             self.changes.iter().filter_map(|(path, (_, text))| Some((path.clone(), text.clone()?))).collect();
-        output::install(Path::new("/"), &written)?;
+        if let Err(unwritten) = output::install(Path::new("/"), &written) {
+            // Nothing has changed, so nothing is unfinished and nothing stays; unless some files had their names already.
+            let begun = self.begun.as_ref().filter(|_| written.iter().all(|(path, text)| !is(path, text)));
+            if let Some(sign) = begun {
+                let _ = take_away(sign);
+            }
+            return Err(unwritten);
+        }
         for (path, (_, text)) in &self.changes {
             if text.is_none() {
                 take_away(Path::new(path))?;
@@ -196,6 +206,11 @@ impl Difference {
         };
         self.changes.iter().map(one).collect()
     }
+}
+
+/// Whether a file has this text.
+fn is(path: &str, text: &str) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|there| there == text)
 }
 
 /// Takes a sandbox's files away, and folders that they leave empty. The table that all share goes with the last sandbox.
@@ -250,3 +265,33 @@ pub(crate) fn take_away(path: &Path) -> Result<()> {
 /// The units that plan every sandbox anew after an upgrade.
 pub(crate) const REPLAN: [&str; 2] =
     ["/etc/systemd/system/sandboxed-replan.path", "/etc/systemd/system/sandboxed-replan.service"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_begin_is_not_unfinished() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        let change = |path: &str| (at(path).display().to_string(), (None, Some("new".to_owned())));
+        std::fs::write(at("file"), "").unwrap();
+        std::fs::write(at("unfinished"), "").unwrap();
+        let changes = BTreeMap::from([change("a/b/c"), change("file/d")]);
+        let difference = Difference { begun: Some(at("unfinished")), changes: changes.clone() };
+        difference.settle().unwrap_err();
+        assert!(!at("unfinished").exists() && !at("a").exists());
+        // What began before, or has changed something, is.
+        std::fs::write(at("unfinished"), "").unwrap();
+        Difference { begun: None, changes: changes.clone() }.settle().unwrap_err();
+        assert!(at("unfinished").exists());
+        std::fs::create_dir_all(at("a/b")).unwrap();
+        std::fs::write(at("a/b/c"), "new").unwrap();
+        Difference { begun: Some(at("unfinished")), changes }.settle().unwrap_err();
+        assert!(at("unfinished").exists());
+        std::fs::remove_file(at("file")).unwrap();
+        let done = Difference { begun: Some(at("unfinished")), changes: BTreeMap::from([change("file/d")]) };
+        done.settle().unwrap();
+        assert!(at("unfinished").exists() && at("file/d").exists());
+    }
+}

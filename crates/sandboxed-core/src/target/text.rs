@@ -1,5 +1,6 @@
 //! A target as it is named on a command line: a release, or a list of keys.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use sandboxed_systemd::Version;
@@ -15,6 +16,12 @@ pub enum TargetError {
         "a list has no `{key}`; it has systemd, kernel, netfilter, distribution, cgroups and controllers (more can be said in a JSON file)"
     )]
     Key {
+        /// The key.
+        key: String,
+    },
+    /// A key that has two values.
+    #[error("the target says `{key}` twice")]
+    Twice {
         /// The key.
         key: String,
     },
@@ -72,8 +79,12 @@ impl FromStr for Target {
         }
         let (mut systemd, mut kernel, mut netfilter, mut distribution) = (None, None, None, None);
         let (mut cgroups, mut controllers) = (None, None);
+        let mut said = BTreeSet::new();
         for part in text.split(',') {
             let (key, value) = part.split_once('=').ok_or_else(|| TargetError::Release(text.to_owned()))?;
+            if !said.insert(key) {
+                return Err(TargetError::Twice { key: key.to_owned() });
+            }
             let wrong = |key, expected| TargetError::Value { key, value: value.to_owned(), expected };
             match key {
                 "systemd" => {
@@ -162,6 +173,8 @@ mod tests {
             "systemd=257,kernel=6.1,colour=red",
             "systemd=200,kernel=6.1",
             "systemd=999,kernel=9.1",
+            "systemd=257,systemd=252,kernel=6.1",
+            "systemd=257,kernel=6.1,kernel=6.1",
         ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }

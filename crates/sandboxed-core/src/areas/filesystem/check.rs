@@ -237,8 +237,11 @@ impl Filesystem {
             }
             for (hidden_field, hidden) in fields("hidden", &self.hidden) {
                 if below(named.path(), hidden.path()) {
-                    let reason =
-                        format!("`{}` lies below `{}`, which is hidden", named.path(), hidden.path());
+                    let reason = if named.path() == hidden.path() {
+                        format!("`{}` is shown and hidden", named.path())
+                    } else {
+                        format!("`{}` lies below `{}`, which is hidden", named.path(), hidden.path())
+                    };
                     let help =
                         "nothing below a hidden path can be shown again: name the hidden parts one by one"
                             .to_owned();
