@@ -1,6 +1,6 @@
 //! Validation of a policy by the shipped schema: all errors at once, each with its place and the nearest right thing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{JsonType, ValidationError};
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::diagnostic::{Diagnostic, Instead, Kind, Type, nearest};
-use crate::document::{Node, NodeKind, Part, escape};
+use crate::document::{Member, Node, NodeKind, Part, escape};
 use crate::instead;
 use crate::policy::Policy;
 use crate::scalar::{
@@ -74,7 +74,18 @@ fn explain(schema: &Schema, document: &Node, error: &ValidationError<'_>) -> Vec
     let written = error.instance().as_ref();
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
-            unexpected.iter().map(|name| unexpected_field(schema, document, place, written, name)).collect()
+            let node = document.at(place);
+            let members: BTreeMap<&str, &Member> = node
+                .into_iter()
+                .flat_map(Node::members)
+                .map(|member| (member.key.as_str(), member))
+                .collect();
+            let span = |name: &str| members.get(name).map(|member| member.key_span.clone());
+            let field = |name: &String| {
+                let span = span(name).unwrap_or_else(|| at(Part::Key));
+                Diagnostic::new(unexpected_field(schema, place, written, name), span)
+            };
+            unexpected.iter().map(field).collect()
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default().to_owned();
@@ -104,29 +115,40 @@ fn explain(schema: &Schema, document: &Node, error: &ValidationError<'_>) -> Vec
 }
 
 /// A field that nothing knows, or in a map, a key that is no name.
-fn unexpected_field(
-    schema: &Schema,
-    document: &Node,
-    place: &str,
-    written: &Value,
-    name: &str,
-) -> Diagnostic {
-    let member = document.at(place).and_then(|node| node.get(name));
-    let span = member.map_or_else(|| document.span_at(place, Part::Key), |member| member.key_span.clone());
+fn unexpected_field(schema: &Schema, place: &str, written: &Value, name: &str) -> Kind {
     if schema.is_map(place) {
         let expected = format!("a name here: {}", CredentialName::EXPECTED);
-        return Diagnostic::new(Kind::WrongValue { value: name.into(), expected, instead: None }, span);
+        return Kind::WrongValue { value: name.into(), expected, instead: None };
     }
     let known: Vec<String> = schema.fields(place).into_iter().filter(|name| name != "$schema").collect();
-    let suggestion = nearest(name, known.iter().map(String::as_str));
-    let meant = match &suggestion {
-        Some(near) => schema.at(&format!("{place}/{}", escape(near))).and_then(|field| {
-            let value = written.get(name)?;
-            instead::convert(schema, field, value).filter(|meant| meant != value)
-        }),
-        None => schema.at(place).and_then(|part| instead::convert(schema, part, written)),
-    };
-    Diagnostic::new(Kind::UnknownField { name: name.to_owned(), suggestion, known, meant }, span)
+    let mut kind = unknown_field(schema, place, name, known);
+    if let Kind::UnknownField { suggestion, elsewhere, meant, .. } = &mut kind {
+        *meant = match &suggestion {
+            Some(near) => schema.at(&format!("{place}/{}", escape(near))).and_then(|field| {
+                let value = written.get(name)?;
+                instead::convert(schema, field, value).filter(|meant| meant != value)
+            }),
+            // What a whole policy was meant to be, nobody can tell.
+            None if place.is_empty() => None,
+            None => schema.at(place).and_then(|part| instead::convert(schema, part, written)),
+        };
+        if meant.is_some() {
+            elsewhere.clear();
+        }
+    }
+    kind
+}
+
+/// A field that nothing knows, where these are known: a typing error, or a field of another place.
+pub fn unknown_field(schema: &Schema, place: &str, name: &str, known: Vec<String>) -> Kind {
+    let own = place.is_empty().then_some("$schema").filter(|_| name.starts_with('$'));
+    let mut suggestion = nearest(name, known.iter().map(String::as_str).chain(own));
+    let typed = suggestion.as_deref().is_some_and(|near| strsim::damerau_levenshtein(name, near) == 1);
+    let elsewhere = if typed { Vec::new() } else { schema.places_of(name) };
+    if !elsewhere.is_empty() {
+        suggestion = None;
+    }
+    Kind::UnknownField { name: name.to_owned(), suggestion, elsewhere, known, meant: None }
 }
 
 fn wrong_value(schema: &Schema, place: &str, error: &ValidationError<'_>) -> Kind {
@@ -170,12 +192,35 @@ fn one_of(
     let words: Vec<&str> = choices.iter().map(|(word, _)| word.as_str()).collect();
     let expected = if words.len() > 12 { "known here".to_owned() } else { crate::diagnostic::list(&words) };
     let value = written.as_str().map_or_else(|| written.to_string(), str::to_owned);
-    let near = || nearest(&value, words.iter().copied()).map(|word| Instead::Meant(word.into()));
+    let near = || nearest_word(&value, &words).map(|word| Instead::Meant(word.into()));
     let explained = || {
         let explained = choices.iter().map(|(word, meaning)| Some((word.clone(), (*meaning)?.to_owned())));
         explained.collect::<Option<Vec<_>>>().filter(|all| all.len() <= 12).map(Instead::OneOf)
     };
     (expected, meant.or_else(near).or_else(explained))
+}
+
+/// The word that was meant by one like it, or by its beginning. What words begin with in common (`CAP_`) makes none of them near.
+fn nearest_word(value: &str, words: &[&str]) -> Option<String> {
+    let first = words.first()?;
+    let common = first.char_indices().filter(|(_, c)| *c == '_').map(|(at, _)| first.split_at(at + 1).0);
+    let common =
+        common.rev().find(|start| words.iter().all(|word| word.starts_with(start))).unwrap_or_default();
+    let lowercase = value.to_lowercase();
+    let rest = lowercase.strip_prefix(&common.to_lowercase()).unwrap_or(&lowercase);
+    let own = |word: &&str| word.strip_prefix(common).unwrap_or(word).to_lowercase();
+    let begun: Vec<&str> =
+        words.iter().filter(|word| rest.len() > 2 && own(word).starts_with(rest)).copied().collect();
+    match begun.as_slice() {
+        [] => {
+            let rests: Vec<String> = words.iter().map(own).collect();
+            let near = nearest(rest, rests.iter().map(String::as_str))?;
+            words.iter().find(|word| own(word) == near).map(|word| (*word).to_owned())
+        }
+        [one] => Some((*one).to_owned()),
+        // `SYS` is the beginning of many, of which some open all.
+        several => several.iter().find(|word| own(word) == rest).map(|word| (*word).to_owned()),
+    }
 }
 
 /// What the type with this pattern expects; where no type has it, what the place has as examples.
@@ -351,6 +396,53 @@ mod tests {
                 "1024" wrong-type: expected a string, found a number [did you mean `"1024"`?]
                 "\"token:/etc/x/token\"" wrong-type: expected an object, found a string [did you mean `{ "token": "/etc/x/token" }`?]
                 "\"cap_net_raw\"" wrong-type: expected a list, found a string [did you mean `["CAP_NET_RAW"]`?]
+            "#]],
+        );
+    }
+
+    /// Who follows what is offered must not get a sandbox that is more open than what was written.
+    #[test]
+    fn what_could_be_anything_is_taken_for_nothing() {
+        within(
+            &[
+                r#""$shema": "x", "x": 1"#,
+                r#""network": true, "ipc": true, "privileges": "yes", "processes": 1"#,
+                r#""network": "eth0", "filesystem": "/var/lib/x", "syscalls": "mlock", "resources": "2G""#,
+                r#""network": {"x": true}, "filesystem": {"etc": ["../shadow", "/etc/"], "readable": ["./", "~/x", "-/a//b", "x"]}"#,
+                r#""name": "a\tb", "description": 1"#,
+                r#""privileges": {"capabilities": ["CAP_NET_BIND", "NET_RAW", "sys_admin", "CAP_SYS", "CAP_NET_XYZ", "CAP_KILLL"]}"#,
+                r#""memory": "2G", "interfaces": ["a"], "network": {"units": [], "state": []}"#,
+            ],
+            &expect![[r#"
+                "\"$shema\"" unknown-field: unknown field `$shema` [did you mean `$schema`?]
+                "\"x\"" unknown-field: unknown field `x` [known here: `version`, `preset`, `name`, `description`, `units`, `sockets`, `filesystem`, `network`, `processes`, `ipc`, `privileges`, `syscalls`, `resources`, `secrets`, `verify` or `accept`]
+                "true" wrong-type: expected an object, found a boolean (true or false) [for example: `{ "mode": "filtered" }`]
+                "true" wrong-type: expected an object, found a boolean (true or false) [for example: `{ "sockets": ["/var/lib/matrix-synapse"] }`]
+                "\"yes\"" wrong-type: expected an object, found a string [for example: `{ "capabilities": ["CAP_AUDIT_CONTROL"] }`]
+                "1" wrong-type: expected an object, found a number [for example: `{ "namespace": false }`]
+                "\"eth0\"" wrong-type: expected an object, found a string [for example: `{ "mode": "filtered" }`]
+                "\"/var/lib/x\"" wrong-type: expected an object, found a string [for example: `{ "root": "own" }`]
+                "\"mlock\"" wrong-type: expected an object, found a string [for example: `{ "allow": ["@system-service"] }`]
+                "\"2G\"" wrong-type: expected an object, found a string [for example: `{ "memory": "2G" }`]
+                "\"x\"" unknown-field: unknown field `x` [known here: `mode`, `listen`, `otherUdpPorts`, `openSockets`, `allow`, `hostAddresses`, `uplinks`, `interfaces`, `egress`, `egressRules`, `dns`, `limits`, `resolver`, `nameServers`, `prefixes`, `namespace`, `namespaceUnit`, `addressFamilies` or `protocols`]
+                "\"../shadow\"" wrong-value: `../shadow` is not a path below /etc, without `/etc/` in front [for example: `"ssl/certs"`]
+                "\"/etc/\"" wrong-value: `/etc/` is not a path below /etc, without `/etc/` in front [for example: `"ssl/certs"`]
+                "\"./\"" wrong-value: `./` is not an absolute, normalised path (no `.`, `..`, doubled or trailing slash), with a `-` in front if it may be absent [for example: `"/var/lib/matrix-synapse"`]
+                "\"~/x\"" wrong-value: `~/x` is not an absolute, normalised path (no `.`, `..`, doubled or trailing slash), with a `-` in front if it may be absent [for example: `"/var/lib/matrix-synapse"`]
+                "\"-/a//b\"" wrong-value: `-/a//b` is not an absolute, normalised path (no `.`, `..`, doubled or trailing slash), with a `-` in front if it may be absent [did you mean `-/a/b`?]
+                "\"x\"" wrong-value: `x` is not an absolute, normalised path (no `.`, `..`, doubled or trailing slash), with a `-` in front if it may be absent [for example: `"/var/lib/matrix-synapse"`]
+                "\"a\\tb\"" wrong-value: `a\tb` is not letters, digits, `_`, `.` and `-`, at most 64, the first a letter or digit [did you mean `a-b`?]
+                "1" wrong-type: expected a string, found a number [did you mean `"1"`?]
+                "\"CAP_NET_BIND\"" wrong-value: `CAP_NET_BIND` is not known here [did you mean `CAP_NET_BIND_SERVICE`?]
+                "\"NET_RAW\"" wrong-value: `NET_RAW` is not known here [did you mean `CAP_NET_RAW`?]
+                "\"sys_admin\"" wrong-value: `sys_admin` is not known here [did you mean `CAP_SYS_ADMIN`?]
+                "\"CAP_SYS\"" wrong-value: `CAP_SYS` is not known here []
+                "\"CAP_NET_XYZ\"" wrong-value: `CAP_NET_XYZ` is not known here []
+                "\"CAP_KILLL\"" wrong-value: `CAP_KILLL` is not known here [did you mean `CAP_KILL`?]
+                "\"memory\"" unknown-field: unknown field `memory` [it belongs elsewhere: `resources.memory`]
+                "\"interfaces\"" unknown-field: unknown field `interfaces` [it belongs elsewhere: `network.interfaces`, `network.listen[].interfaces` or `network.egressRules[].interfaces`]
+                "\"units\"" unknown-field: unknown field `units` [it belongs at the top of the policy: `units`]
+                "\"state\"" unknown-field: unknown field `state` [it belongs elsewhere: `filesystem.state`]
             "#]],
         );
     }

@@ -102,6 +102,8 @@ pub enum Kind {
         name: String,
         /// The nearest name that is known.
         suggestion: Option<String>,
+        /// Where else a field of this very name is known, if it was not mistyped: `resources.memory`.
+        elsewhere: Vec<String>,
         /// Every name that is known there.
         known: Vec<String>,
         /// The value that was probably meant, where it is not what was written: of the suggested field, or of the whole
@@ -238,6 +240,11 @@ impl Kind {
     pub fn help(&self, language: Language) -> Option<String> {
         match self {
             Self::Syntax { help, .. } => help.clone(),
+            Self::UnknownField { name, elsewhere, .. } if !elsewhere.is_empty() => {
+                let own = elsewhere.first().is_some_and(|place| place == name);
+                let place = if own { "at the top of the policy" } else { "elsewhere" };
+                Some(format!("it belongs {place}: {}", list(elsewhere)))
+            }
             Self::UnknownField { suggestion, known, meant, .. } => Some(match (suggestion, meant) {
                 (Some(name), Some(value)) => meant_by(&language.member(name, value)),
                 (Some(name), None) => meant_by(name),

@@ -1,10 +1,15 @@
 //! What could stand where something wrong stands: what was written in the right form where it can be told, else an example.
 //!
-//! Everything here is a guess, and each guess is tried: what the schema does not accept at the place is not offered.
+//! Everything here is a guess, and each guess is tried: what the schema does not accept at the place is not offered. Who follows a
+//! guess must not get a sandbox that is more open than what was written, so what could be several things is taken for none of them.
 
 use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Instead, nearest};
+use crate::scalar::{
+    Address, Endpoint, EtcPath, HostPath, Lexical, Memory, PortRange, Prefix, SandboxName, Size, SocketName,
+    SystemCall, UnitName,
+};
 use crate::schema::{Schema, entries};
 
 /// The longest text that is looked at, in bytes. What somebody mistook for the right form is a few words.
@@ -14,8 +19,7 @@ const LONGEST: usize = 400;
 pub(crate) fn of(schema: &Schema, place: &str, written: &Value) -> Option<Instead> {
     let part = schema.at(place)?;
     // What a whole policy was meant to be, nobody can tell.
-    let small = !place.is_empty() && short(written);
-    let meant = small.then(|| convert(schema, part, written)).flatten();
+    let meant = (!place.is_empty()).then(|| convert(schema, part, written)).flatten();
     meant.map(Instead::Meant).or_else(|| named(schema, part, written)).or_else(|| {
         // Where the words are few, the message has them all.
         schema.choices(place).is_empty().then(|| example(schema, part).map(Instead::Example)).flatten()
@@ -81,6 +85,9 @@ fn named(schema: &Schema, part: &Value, written: &Value) -> Option<Instead> {
 
 /// What was written, in a form that the part of the schema accepts.
 pub(crate) fn convert(schema: &Schema, part: &Value, written: &Value) -> Option<Value> {
+    if !short(written) {
+        return None;
+    }
     let accepts = |value: Value| schema.part_accepts(part, &value).then_some(value);
     if let Some(value) = accepts(written.clone()) {
         return Some(value);
@@ -109,7 +116,7 @@ pub(crate) fn convert(schema: &Schema, part: &Value, written: &Value) -> Option<
         }
         // A flag is no string: as a reason, say, it would be an empty one.
         _ if written.is_boolean() => None,
-        _ => repairs(&text?).into_iter().find_map(|repaired| accepts(Value::String(repaired))),
+        _ => repairs(meant, &text?).into_iter().find_map(|repaired| accepts(Value::String(repaired))),
     }
 }
 
@@ -149,6 +156,8 @@ fn words(written: &Value) -> Option<Vec<String>> {
                 })?);
             }
         }
+        // That something is wanted or not says nothing of what.
+        Value::Bool(_) => return None,
         other => {
             let text = text(other)?;
             found.extend(text.split([' ', ',', ':']).filter(|word| !word.is_empty()).map(str::to_owned));
@@ -177,9 +186,9 @@ fn fields(schema: &Schema, properties: &Map<String, Value>, words: &[String]) ->
         let mut fitting = free.filter(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)).filter_map(
             |(name, field)| {
                 let kind = schema.follow(field).get("type").and_then(Value::as_str);
-                let value =
-                    convert(schema, field, &Value::from(word.as_str())).filter(|_| kind != Some("string"))?;
-                Some((name.clone(), value, kind))
+                let told = wanted.is_some() || tells(schema, field, word);
+                let value = told.then(|| convert(schema, field, &Value::from(word.as_str()))).flatten();
+                Some((name.clone(), value.filter(|_| kind != Some("string"))?, kind))
             },
         );
         let (name, value, kind) = fitting.next()?;
@@ -195,36 +204,67 @@ fn fields(schema: &Schema, properties: &Map<String, Value>, words: &[String]) ->
     (wanted.is_none() && !ordered.is_empty()).then_some(ordered)
 }
 
-/// What somebody may have meant by a string, the likelier first.
-fn repairs(text: &str) -> Vec<String> {
+/// Whether a word says by itself that it is for this field: numbers, addresses and words of a list do. Nearly any word is a name, and
+/// would open something as one.
+fn tells(schema: &Schema, field: &Value, word: &str) -> bool {
+    let meant = schema.follow(field);
+    let one = meant.get("items").map_or(meant, |item| schema.follow(item));
+    let form = pattern(one);
+    let telling = [Endpoint::PATTERN, Address::PATTERN, Prefix::PATTERN, PortRange::PATTERN];
+    let listed = one.get("enum").is_some() || one.get("oneOf").is_some();
+    let number = one.get("type").and_then(Value::as_str) == Some("integer");
+    let here = Value::from(word.to_lowercase());
+    number || form.is_some_and(|form| telling.contains(&form)) || (listed && schema.part_accepts(one, &here))
+}
+
+fn pattern(meant: &Value) -> Option<&str> {
+    meant.get("pattern").and_then(Value::as_str)
+}
+
+/// What somebody may have meant by a string where this is expected, the likelier first: each form has its own mistakes.
+fn repairs(meant: &Value, text: &str) -> Vec<String> {
     let text = text.trim();
     if text.is_empty() {
         return Vec::new();
     }
-    let local = text.replace("localhost", "127.0.0.1");
-    let unit =
-        text.trim_end_matches("ytes").trim_end_matches(['b', 'B']).trim_end_matches('i').to_uppercase();
-    let mut found = vec![
-        text.to_owned(),
-        text.trim_end_matches('/').to_owned(),
-        text.trim_start_matches("/etc/").to_owned(),
-        format!("{text}.service"),
-        format!("{text}.socket"),
-        local.clone(),
-        format!("tcp {local}"),
-        local.replacen("://", " ", 1),
-        local.replacen(':', " ", 1),
-        unit.split_whitespace().collect(),
-        text.replace(' ', "-"),
-        text.to_lowercase(),
-    ];
-    // A path made absolute, without `.` and doubled slashes. What `..` means is known to its author alone.
-    if text.contains('/') {
-        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-        found.push(format!("/{}", parts.join("/")));
+    let mut found = vec![text.to_owned()];
+    let dashed = || text.split_whitespace().collect::<Vec<_>>().join("-");
+    match pattern(meant).unwrap_or_default() {
+        HostPath::PATTERN => found.extend(absolute(text)),
+        EtcPath::PATTERN => found.push(text.trim_start_matches("/etc/").trim_end_matches('/').to_owned()),
+        UnitName::PATTERN => found.push(format!("{text}.service")),
+        SocketName::PATTERN => found.push(format!("{text}.socket")),
+        Endpoint::PATTERN => {
+            let local = text.replace("localhost", "127.0.0.1");
+            found.extend([
+                local.clone(),
+                format!("tcp {local}"),
+                local.replacen("://", " ", 1),
+                local.replacen(':', " ", 1),
+            ]);
+        }
+        Memory::PATTERN | Size::PATTERN => {
+            let bytes = text.trim_end_matches("ytes").trim_end_matches(['b', 'B']).trim_end_matches('i');
+            found.push(bytes.to_uppercase().split_whitespace().collect());
+            found.push(text.to_lowercase());
+        }
+        SandboxName::PATTERN => found.push(dashed()),
+        SystemCall::PATTERN => found.push(text.to_lowercase()),
+        // One of several words.
+        "" => found.extend([dashed(), text.to_lowercase(), text.to_uppercase()]),
+        _ => {}
     }
-    found.dedup();
     found
+}
+
+/// A path made absolute, without `.` and doubled slashes. What `..`, `~` and variables mean is known to its author alone.
+fn absolute(text: &str) -> Option<String> {
+    let (optional, path) = text.strip_prefix('-').map_or(("", text), |path| ("-", path));
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let relative = !path.starts_with('/');
+    let unclear =
+        relative && (!path.contains('/') || parts.is_empty() || path.starts_with(['.', '~', '$', '%']));
+    (!unclear).then(|| format!("{optional}/{}", parts.join("/")))
 }
 
 /// A scalar as text.

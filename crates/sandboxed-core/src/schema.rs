@@ -125,6 +125,28 @@ impl Schema {
             .unwrap_or_default()
     }
 
+    /// Where a field of this name is known, as people write it: `resources.memory`, `network.listen[].port`. A policy's own come
+    /// first.
+    pub fn places_of(&self, name: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        self.collect_places(&self.root, "", name, &mut found);
+        found
+    }
+
+    fn collect_places(&self, here: &Value, at: &str, name: &str, found: &mut Vec<String>) {
+        let here = self.follow(here);
+        let properties = || here.get("properties").and_then(Value::as_object).into_iter().flatten();
+        found.extend(
+            properties().filter(|(field, _)| *field == name).map(|(field, _)| format!("{at}{field}")),
+        );
+        for (field, inner) in properties() {
+            self.collect_places(inner, &format!("{at}{field}."), name, found);
+        }
+        if let Some(item) = here.get("items") {
+            self.collect_places(item, &format!("{}[].", at.trim_end_matches('.')), name, found);
+        }
+    }
+
     /// Whether the object at `pointer` is a map, whose keys are the author's.
     pub fn is_map(&self, pointer: &str) -> bool {
         self.meant_at(pointer).is_some_and(|here| entries(here).is_some())

@@ -116,6 +116,20 @@ pub(super) fn explain(text: &str, error: &ParseErrorKind, range: common::Range) 
     }
 }
 
+/// A control character within a string, RFC 8259, section 7: the parser lets it pass.
+pub(super) fn control_character(text: &str, string: &Range<usize>) -> Option<Diagnostic> {
+    let written = text.get(string.clone())?;
+    let (at, c) = written.char_indices().find(|(_, c)| *c < ' ')?;
+    let (name, escaped) = if c == '\t' {
+        ("a tabulator".to_owned(), "\\t".to_owned())
+    } else {
+        (format!("the control character U+{:04X}", u32::from(c)), format!("\\u{:04x}", u32::from(c)))
+    };
+    let at = string.start + at;
+    let help = format!("write `{escaped}`, or leave it out");
+    Some(syntax(format!("{name} cannot stand in a string as it is"), help, at..at + 1))
+}
+
 /// The text ends too early: the end is where something has to be done.
 fn unclosed(text: &str, end: usize) -> Diagnostic {
     let open = open_brackets(text, text.len());
@@ -304,6 +318,7 @@ mod tests {
                 "{ \"a\": +1 }",
                 "{ \"a\": \"\\q\" }",
                 "{\"a\":1,\"a\":2}",
+                "{\"a\tb\": \"c\u{1}\"} // \t",
                 "]",
             ],
             &expect![[r##"
@@ -327,6 +342,8 @@ mod tests {
                 7..8 "+": unary plus on numbers is not allowed [] 
                 8..9 "\\": invalid escape [] 
                 7..10 "\"a\"": `a` is given twice [keep one of them] first given here
+                3..4 "\t": a tabulator cannot stand in a string as it is [write `\t`, or leave it out] 
+                10..11 "\u{1}": the control character U+0001 cannot stand in a string as it is [write `\u0001`, or leave it out] 
                 0..1 "]": unexpected close bracket [] 
             "##]],
         );

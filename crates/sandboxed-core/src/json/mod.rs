@@ -1,5 +1,7 @@
 //! Policies in JSON, with comments and trailing commas allowed.
 
+use std::collections::BTreeMap;
+
 use jsonc_parser::ast::{self, ObjectPropName};
 use jsonc_parser::common::Ranged;
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
@@ -8,7 +10,7 @@ use serde_json::Number;
 mod mistake;
 
 use crate::diagnostic::{Diagnostic, Kind};
-use crate::document::{Member, Node, NodeKind};
+use crate::document::{Member, Node, NodeKind, Span};
 
 /// Values nest this deep at the most. The parser and everything after it recurse; a policy needs five.
 const DEPTH: usize = 64;
@@ -41,11 +43,11 @@ pub fn parse(text: &str) -> Result<Node, Vec<Diagnostic>> {
         return Err(vec![mistake::empty()]);
     };
     let mut errors = Vec::new();
-    let node = convert(&value, &mut errors);
+    let node = convert(text, &value, &mut errors);
     if errors.is_empty() { Ok(node) } else { Err(errors) }
 }
 
-fn convert(value: &ast::Value<'_>, errors: &mut Vec<Diagnostic>) -> Node {
+fn convert(text: &str, value: &ast::Value<'_>, errors: &mut Vec<Diagnostic>) -> Node {
     let span = value.range().start..value.range().end;
     let kind = match value {
         ast::Value::NullKeyword(_) => NodeKind::Null,
@@ -58,25 +60,32 @@ fn convert(value: &ast::Value<'_>, errors: &mut Vec<Diagnostic>) -> Node {
             },
             NodeKind::Number,
         ),
-        ast::Value::StringLit(literal) => NodeKind::String(literal.value.to_string()),
+        ast::Value::StringLit(literal) => {
+            errors.extend(mistake::control_character(text, &span));
+            NodeKind::String(literal.value.to_string())
+        }
         ast::Value::Array(array) => {
-            NodeKind::Array(array.elements.iter().map(|item| convert(item, errors)).collect())
+            NodeKind::Array(array.elements.iter().map(|item| convert(text, item, errors)).collect())
         }
         ast::Value::Object(object) => {
             let mut members: Vec<Member> = Vec::with_capacity(object.properties.len());
+            let mut first: BTreeMap<String, Span> = BTreeMap::new();
             for property in &object.properties {
                 let key = match &property.name {
                     ObjectPropName::String(literal) => literal.value.to_string(),
                     ObjectPropName::Word(word) => word.value.to_owned(),
                 };
                 let key_span = property.name.range().start..property.name.range().end;
-                if let Some(first) = members.iter().find(|member| member.key == key) {
+                errors.extend(mistake::control_character(text, &key_span));
+                if let Some(first) = first.get(&key) {
                     errors.push(
                         Diagnostic::new(Kind::DuplicateField { name: key.clone() }, key_span.clone())
-                            .related(first.key_span.clone(), "first given here"),
+                            .related(Span::clone(first), "first given here"),
                     );
+                } else {
+                    first.insert(key.clone(), key_span.clone());
                 }
-                members.push(Member { key, key_span, value: convert(&property.value, errors) });
+                members.push(Member { key, key_span, value: convert(text, &property.value, errors) });
             }
             NodeKind::Object(members)
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use sandboxed_core::check::by_schema;
-use sandboxed_core::diagnostic::{Diagnostic, Kind, nearest};
+use sandboxed_core::check::{by_schema, unknown_field};
+use sandboxed_core::diagnostic::{Diagnostic, Kind};
 use sandboxed_core::document::{Node, NodeKind, Part, Span};
 use sandboxed_core::resolve::{Surroundings, place, resolve};
 use sandboxed_core::target::{Distribution, Target};
@@ -143,13 +143,7 @@ fn unknown_options(written: &Node) -> Vec<Diagnostic> {
     let unknown = written.members().iter().filter(|member| !is_option(&member.key));
     unknown
         .map(|member| {
-            let suggestion = nearest(&member.key, known.iter().map(String::as_str));
-            let kind = Kind::UnknownField {
-                name: member.key.clone(),
-                suggestion,
-                known: known.clone(),
-                meant: None,
-            };
+            let kind = unknown_field(schema::policy(), "", &member.key, known.clone());
             Diagnostic::new(kind, member.key_span.clone())
         })
         .collect()
