@@ -1,5 +1,6 @@
 //! Validation of a policy by the shipped schema: all errors at once, each with its place and the nearest right thing.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};
@@ -110,8 +111,26 @@ fn explain(schema: &Schema, document: &Node, error: &ValidationError<'_>) -> Vec
             let instead = instead::of(schema, place, written);
             vec![Diagnostic::new(Kind::WrongType { expected, found, instead }, at(Part::Value))]
         }
+        ValidationErrorKind::UniqueItems => duplicates(document.at(place).map_or(&[], Node::items)),
         _ => vec![Diagnostic::new(wrong_value(schema, place, error), at(Part::Value))],
     }
+}
+
+/// Items that stand in the list before.
+fn duplicates(items: &[Node]) -> Vec<Diagnostic> {
+    let mut first: BTreeMap<String, &Node> = BTreeMap::new();
+    let mut found = Vec::new();
+    for item in items {
+        let value = item.to_value(&mut Vec::new());
+        match first.entry(value.to_string()) {
+            Entry::Vacant(free) => drop(free.insert(item)),
+            Entry::Occupied(first) => found.push(
+                Diagnostic::new(Kind::Duplicate { value }, item.span.clone())
+                    .related(first.get().span.clone(), "first named here"),
+            ),
+        }
+    }
+    found
 }
 
 /// A field that nothing knows, or in a map, a key that is no name.
@@ -411,6 +430,7 @@ mod tests {
                 r#""network": {"x": true}, "filesystem": {"etc": ["../shadow", "/etc/"], "readable": ["./", "~/x", "-/a//b", "x"]}"#,
                 r#""name": "a\tb", "description": 1"#,
                 r#""privileges": {"capabilities": ["CAP_NET_BIND", "NET_RAW", "sys_admin", "CAP_SYS", "CAP_NET_XYZ", "CAP_KILLL"]}"#,
+                r#""units": ["a.service", "b.service", "a.service"], "sockets": ["a.socket", "a.socket"]"#,
                 r#""memory": "2G", "interfaces": ["a"], "network": {"units": [], "state": []}"#,
             ],
             &expect![[r#"
@@ -439,6 +459,8 @@ mod tests {
                 "\"CAP_SYS\"" wrong-value: `CAP_SYS` is not known here []
                 "\"CAP_NET_XYZ\"" wrong-value: `CAP_NET_XYZ` is not known here []
                 "\"CAP_KILLL\"" wrong-value: `CAP_KILLL` is not known here [did you mean `CAP_KILL`?]
+                "\"a.service\"" duplicate: `a.service` is named twice [keep one of them]
+                "\"a.socket\"" duplicate: `a.socket` is named twice [keep one of them]
                 "\"memory\"" unknown-field: unknown field `memory` [it belongs elsewhere: `resources.memory`]
                 "\"interfaces\"" unknown-field: unknown field `interfaces` [it belongs elsewhere: `network.interfaces`, `network.listen[].interfaces` or `network.egressRules[].interfaces`]
                 "\"units\"" unknown-field: unknown field `units` [it belongs at the top of the policy: `units`]

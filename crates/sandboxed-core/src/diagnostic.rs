@@ -96,6 +96,11 @@ pub enum Kind {
         /// Its name.
         name: String,
     },
+    /// A list names something twice.
+    Duplicate {
+        /// What.
+        value: Value,
+    },
     /// A field that nothing knows.
     UnknownField {
         /// Its name.
@@ -195,6 +200,17 @@ pub enum Kind {
         /// What to change if it is needed.
         help: String,
     },
+    /// Something is wrong with what the policy has from its preset, and does not show itself.
+    OfPreset {
+        /// The preset.
+        preset: String,
+        /// The field, as people write it: `network.listen`.
+        field: String,
+        /// The list that the field is, or is in, which the policy can empty.
+        list: Option<String>,
+        /// What is wrong.
+        kind: Box<Kind>,
+    },
 }
 
 impl Kind {
@@ -203,6 +219,7 @@ impl Kind {
         match self {
             Self::Syntax { .. } => "syntax",
             Self::DuplicateField { .. } => "duplicate-field",
+            Self::Duplicate { .. } => "duplicate",
             Self::UnknownField { .. } => "unknown-field",
             Self::MissingField { .. } => "missing-field",
             Self::WrongType { .. } => "wrong-type",
@@ -217,6 +234,7 @@ impl Kind {
             Self::NeedlessWaiver { .. } => "needless-waiver",
             Self::Unit { .. } => "unit",
             Self::UnitWants { .. } => "unit-wants",
+            Self::OfPreset { kind, .. } => kind.code(),
         }
     }
 
@@ -227,6 +245,7 @@ impl Kind {
             | Self::NoEffect { .. }
             | Self::NeedlessWaiver { .. }
             | Self::UnitWants { .. } => Severity::Warning,
+            Self::OfPreset { kind, .. } => kind.severity(),
             _ => Severity::Error,
         }
     }
@@ -258,11 +277,22 @@ impl Kind {
                 }
                 (None, None) => format!("known here: {}", list(known)),
             }),
+            Self::OfPreset { field, list, kind, .. } => kind.help(language).map(|help| {
+                let way = match list {
+                    Some(name) => format!("write `{}`", language.member(name, &Value::Array(Vec::new()))),
+                    None => format!("give `{field}` a value of the policy's own"),
+                };
+                if help.contains(LEFT_OUT) {
+                    help.replace(LEFT_OUT, &way)
+                } else {
+                    format!("{help}; to do without what the preset says, {way}")
+                }
+            }),
             Self::MissingField { name, example: Some(value) } => Some(match language {
                 Language::Json => format!("write `{},` after this `{{`", language.member(name, value)),
                 Language::Nix => format!("add `{}`", language.member(name, value)),
             }),
-            Self::DuplicateField { .. } => Some("keep one of them".to_owned()),
+            Self::DuplicateField { .. } | Self::Duplicate { .. } => Some("keep one of them".to_owned()),
             // The quotes are what is missing.
             Self::WrongType { instead: Some(Instead::Meant(value)), .. } => {
                 Some(meant_by(&language.value(value)))
@@ -273,7 +303,9 @@ impl Kind {
             Self::UnknownPreset { .. } => Some("`sandboxed presets` lists them".to_owned()),
             Self::NoUnit => {
                 let units = language.member("units", &Value::from(vec!["example.service"]));
-                Some(format!("add `{units}`, or a preset"))
+                Some(format!(
+                    "name at least one: `{units}`; a preset names its own where `units` is left out"
+                ))
             }
             Self::NotEnabled { name } => {
                 Some(format!("add `services.sandboxed.{}.enable = true;`", language.key(name)))
@@ -322,6 +354,10 @@ impl Kind {
                 reason.clone()
             }
             Self::DuplicateField { name } => format!("`{name}` is given twice"),
+            Self::Duplicate { value } => {
+                let text = value.as_str().map_or_else(|| language.value(value), str::to_owned);
+                format!("`{}` is named twice", short(&text))
+            }
             Self::UnknownField { name, .. } => format!("unknown field `{}`", short(name)),
             Self::MissingField { name, .. } => format!("the field `{name}` is missing"),
             Self::WrongType { expected, found, .. } => {
@@ -356,9 +392,15 @@ impl Kind {
             Self::UnitWants { unit, wants, .. } => {
                 format!("{unit} asks for {wants}, which the policy does not give")
             }
+            Self::OfPreset { preset, field, kind, .. } => {
+                format!("`{field}` (from the preset `{preset}`): {}", kind.message(language))
+            }
         }
     }
 }
+
+/// What is said of a field that the policy can do without. What comes from a preset cannot be left out.
+const LEFT_OUT: &str = "leave this out";
 
 /// The most names that are listed in a message.
 const LISTED: usize = 24;

@@ -1,5 +1,6 @@
 //! The policy: what a service needs, from which everything else is computed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -58,13 +59,13 @@ pub struct Policy {
     pub description: Option<Description>,
     /// The units of the service. They share one slice, one filter and these rules. A service of several processes
     /// (Synapse and its workers) names them all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(title = "Units")]
+    #[serde(default, deserialize_with = "distinct", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(title = "Units", extend("uniqueItems" = true))]
     pub units: Vec<UnitName>,
     /// The socket units that hand the service its sockets. They go into the same slice: a socket keeps the control
     /// group it was made in.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(title = "Socket units")]
+    #[serde(default, deserialize_with = "distinct", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(title = "Socket units", extend("uniqueItems" = true))]
     pub sockets: Vec<SocketName>,
     /// What the service sees of the file system.
     #[serde(default, deserialize_with = "object")]
@@ -167,6 +168,17 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
+}
+
+/// Reads a list that names nothing twice.
+fn distinct<'de, D: Deserializer<'de>, T: Deserialize<'de> + Ord>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let items = Vec::<T>::deserialize(deserializer)?;
+    if items.iter().collect::<BTreeSet<_>>().len() < items.len() {
+        return Err(serde::de::Error::custom("expected each item once"));
+    }
+    Ok(items)
 }
 
 /// Reads an object. What serde derives for a struct would take a list of its fields' values too, which JSON Schema does not.

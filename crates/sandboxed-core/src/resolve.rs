@@ -8,7 +8,7 @@ use crate::areas;
 use crate::chain::{self, Chain};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Kind, Severity, nearest};
-use crate::document::{Node, Part};
+use crate::document::{Node, NodeKind, Part, segments};
 use crate::examine;
 use crate::launch::{self, Launcher};
 use crate::neighbours::Paths;
@@ -69,13 +69,15 @@ pub fn resolve(document: &Node) -> Result<Resolved, Vec<Diagnostic>> {
     // The schema has accepted this; serde accepts the same (a property test), so its error has no place of its own.
     let policy = Policy::deserialize(merged)
         .map_err(|error| at_top(Kind::Syntax { reason: error.to_string(), help: None }))?;
+    let missing = |field: &str| !computed.iter().any(|pointer| pointer == field);
+    if policy.units.is_empty() {
+        let span = document.span_at("/units", Part::Value);
+        let kind = Diagnostic::new(Kind::NoUnit, span);
+        return Err(if missing("/units") { vec![kind] } else { Vec::new() });
+    }
     let name = policy.name.as_ref().or(policy.preset.as_ref()).map(ToString::to_string);
     let name = name.or_else(|| named_by_unit(&policy));
-    let missing = |field: &str| !computed.iter().any(|pointer| pointer == field);
     let name = name.ok_or_else(|| if missing("/name") { at_top(Kind::NoName) } else { Vec::new() })?;
-    if policy.units.is_empty() {
-        return Err(if missing("/units") { at_top(Kind::NoUnit) } else { Vec::new() });
-    }
     Ok(Resolved { policy, name })
 }
 
@@ -155,16 +157,64 @@ fn verification(planner: &mut Planner<'_>) {
     planner.find(Finding::new(Kind::Conflict { reason, help }, "/verify"));
 }
 
-/// Gives findings their places in the document that the policy was written in.
+/// Gives findings their places in the document that the policy was written in. What the policy has from its preset has no place in
+/// it, and is shown where the preset is named.
 pub fn place(document: &Node, findings: Vec<Finding>) -> Vec<Diagnostic> {
-    findings
-        .into_iter()
-        .map(|finding| {
-            let mut diagnostic = Diagnostic::new(finding.kind, document.span_at(&finding.field, Part::Value));
-            for (field, remark) in finding.related {
-                diagnostic = diagnostic.related(document.span_at(&field, Part::Value), remark);
+    let named = document.get("preset").map(|member| &member.value);
+    let preset = named.and_then(Node::as_str).and_then(Preset::find);
+    let of_preset = |field: &str| preset.zip(named).filter(|(preset, _)| comes_from(preset, document, field));
+    let findings = findings.into_iter().map(|finding| {
+        let mut diagnostic = match of_preset(&finding.field) {
+            Some((preset, named)) => {
+                Diagnostic::new(within(preset, &finding.field, finding.kind), named.span.clone())
             }
-            diagnostic
-        })
-        .collect()
+            None => Diagnostic::new(finding.kind, document.span_at(&finding.field, Part::Value)),
+        };
+        for (field, remark) in finding.related {
+            diagnostic = match of_preset(&field) {
+                Some((_, named)) => {
+                    let remark = format!("{remark} (`{}` of the preset)", as_written(&field));
+                    diagnostic.related(named.span.clone(), remark)
+                }
+                None => diagnostic.related(document.span_at(&field, Part::Value), remark),
+            };
+        }
+        diagnostic
+    });
+    findings.collect()
+}
+
+/// Whether the preset says something of a field, and the document nothing: of it, or of a list or value around it.
+fn comes_from(preset: &Preset, document: &Node, field: &str) -> bool {
+    let mut node = document;
+    let absent = segments(field).any(|segment| match (&node.kind, node.get(&segment)) {
+        (NodeKind::Object(_), None) => true,
+        (_, Some(member)) => {
+            node = &member.value;
+            false
+        }
+        _ => false,
+    });
+    absent && preset.value().pointer(field).is_some()
+}
+
+/// What is wrong with what a preset says of a field.
+fn within(preset: &Preset, field: &str, kind: Kind) -> Kind {
+    // These say already what they are about, and what the policy can do.
+    if matches!(kind, Kind::TargetCannot { .. } | Kind::Unit { .. } | Kind::UnitWants { .. }) {
+        return kind;
+    }
+    let around = field.match_indices('/').map(|(at, _)| field.split_at(at).0).chain([field]);
+    let mut lists = around.filter(|place| preset.value().pointer(place).is_some_and(Value::is_array));
+    let list = lists.next().and_then(|place| segments(place).last());
+    Kind::OfPreset { preset: preset.name.to_owned(), field: as_written(field), list, kind: Box::new(kind) }
+}
+
+/// A JSON pointer as people write it: `network.listen[0].port`.
+fn as_written(field: &str) -> String {
+    segments(field).fold(String::new(), |written, segment| match segment.parse::<usize>() {
+        Ok(index) => format!("{written}[{index}]"),
+        Err(_) if written.is_empty() => segment,
+        Err(_) => format!("{written}.{segment}"),
+    })
 }

@@ -79,6 +79,7 @@ fn something() -> impl Strategy<Value = Value> {
             Just("CAP_KILL"),
             Just("AF_VSOCK"),
             Just("a.service"),
+            Just("a.socket"),
             Just("none"),
             Just("50%")
         ]
@@ -86,6 +87,8 @@ fn something() -> impl Strategy<Value = Value> {
         Just(json!([])),
         Just(json!({})),
         Just(json!([1, "a"])),
+        Just(json!(["a.service", "a.service"])),
+        Just(json!(["a.socket", "b.socket", "a.socket"])),
         Just(json!({"port": 1})),
         Just(json!({"a": "/b"})),
     ]
@@ -141,6 +144,15 @@ fn agree(policy: &Value) -> bool {
 #[test]
 fn a_policy_of_every_field_is_accepted_by_both() {
     assert!(agree(&full()));
+}
+
+#[test]
+fn what_is_named_twice_is_refused_by_both() {
+    for (field, name) in [("units", "a.service"), ("sockets", "a.socket")] {
+        let mut policy = full();
+        *policy.get_mut(field).unwrap() = json!([name, name]);
+        assert!(!agree(&policy), "{field}");
+    }
 }
 
 proptest! {

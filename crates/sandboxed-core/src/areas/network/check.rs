@@ -2,6 +2,7 @@
 
 use super::{Mode, Network};
 use crate::diagnostic::Kind;
+use crate::filter::FilterError;
 use crate::planner::{Finding, Planner};
 
 impl Network {
@@ -104,13 +105,24 @@ impl Network {
     }
 }
 
+/// What an address with a slash has to be.
+pub(super) const NETWORK: &str = "a network that exists: its numbers are too large";
+
 /// A conflict with a way out.
 pub(super) fn conflict(reason: &str, help: &str) -> Kind {
     Kind::Conflict { reason: reason.to_owned(), help: help.to_owned() }
 }
 
-/// What is no address and port.
-pub(super) fn not_an_address(text: &str, field: String) -> Finding {
-    let expected = "an address and port that exist".to_owned();
+/// Why there are no rules. A network or a port that does not exist was named before, at its place.
+pub(super) fn no_rules(planner: &mut Planner<'_>, error: &FilterError, help: &str) {
+    let named = planner.findings.iter().any(|one| matches!(one.kind, Kind::WrongValue { .. }));
+    if !(named && matches!(error, FilterError::Number)) {
+        planner.find(Finding::new(conflict(&error.to_string(), help), "/network"));
+    }
+}
+
+/// A value that has the form of what is expected, of which there is none: `192.0.2.1/33`.
+pub(super) fn no_such(expected: &str, text: &str, field: String) -> Finding {
+    let expected = expected.to_owned();
     Finding::new(Kind::WrongValue { value: text.into(), expected, instead: None }, field)
 }

@@ -5,7 +5,7 @@ use sandboxed_netfilter::value::Ports;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::check::{conflict, not_an_address};
+use super::check::{NETWORK, conflict, no_such};
 use super::{Mode, Network, Peers, Protocol, Resolver};
 use crate::number::integer;
 use crate::planner::{Finding, Planner};
@@ -205,10 +205,14 @@ impl Network {
             let at = format!("/network/egressRules/{index}");
             for (index, prefix) in rule.to.iter().enumerate().filter(|(_, prefix)| prefix.network().is_none())
             {
-                planner.find(not_an_address(prefix.as_str(), format!("{at}/to/{index}")));
+                planner.find(no_such(NETWORK, prefix.as_str(), format!("{at}/to/{index}")));
             }
             for (index, range) in rule.ports.iter().enumerate().filter(|(_, range)| range.ports().is_none()) {
-                planner.find(not_an_address(range.as_str(), format!("{at}/ports/{index}")));
+                planner.find(no_such(
+                    "a port from 1 to 65535, or a range of them that begins with the lower",
+                    range.as_str(),
+                    format!("{at}/ports/{index}"),
+                ));
             }
         }
         let unknown = self.resolver == Resolver::Host && planner.target.name_servers.is_empty();

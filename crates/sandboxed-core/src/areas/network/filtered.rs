@@ -2,14 +2,14 @@
 
 use sandboxed_systemd::value::Value;
 
+use super::check::no_rules;
 use super::{
     EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
     OFFER_LIMITED, PROTOCOLS_LIMITED,
 };
-use crate::diagnostic::Kind;
 use crate::filter::{self, Uplinks};
 use crate::plan::Filter;
-use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use crate::planner::{Mechanism, Planner, guarantee};
 use crate::target::{Kernel, Netfilter};
 
 impl Network {
@@ -101,11 +101,7 @@ impl Network {
                     }
                     planner.plan.filter = Some(Filter { sockets, ..filter });
                 }
-                Err(error) => {
-                    let help = "name fewer ports and exceptions".to_owned();
-                    planner
-                        .find(Finding::new(Kind::Conflict { reason: error.to_string(), help }, "/network"));
-                }
+                Err(error) => no_rules(planner, &error, "name fewer ports and exceptions"),
             }
         }
         self.abstract_sockets(planner);

@@ -1,13 +1,13 @@
 //! The mode `filtered` where the target has iptables only: less than nftables gives, and what is missing is named.
 
-use super::check::conflict;
+use super::check::no_rules;
 use super::{
     EGRESS_LIMITED, HOST_NETWORKS_CLOSED, HostAddresses, LOCAL_PORTS_CLOSED, LocalEndpoint, Network,
     OFFER_LIMITED,
 };
 use crate::filter::{self, Uplinks};
 use crate::plan::Filter;
-use crate::planner::{Finding, Mechanism, Planner, guarantee};
+use crate::planner::{Mechanism, Planner, guarantee};
 use crate::target::Netfilter;
 
 /// What anybody may do to rules of iptables.
@@ -75,11 +75,7 @@ impl Network {
         match filter::build(&planner.plan.name, &planner.plan.slice, &asked) {
             Ok(filter) => planner.plan.filter = Some(Filter { sockets, ..filter }),
             Err(error) => {
-                let kind = conflict(
-                    &error.to_string(),
-                    "use nftables, or offer nothing by UDP and name fewer ports",
-                );
-                planner.find(Finding::new(kind, "/network"));
+                no_rules(planner, &error, "use nftables, or offer nothing by UDP and name fewer ports");
             }
         }
     }

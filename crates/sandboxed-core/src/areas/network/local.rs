@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::not_an_address;
+use super::check::no_such;
 use super::{Mode, Network, Protocol, Resolver};
 use crate::planner::Planner;
 use crate::scalar::Endpoint;
@@ -58,12 +58,20 @@ impl Network {
         for (index, endpoint) in self.allow.iter().enumerate() {
             match LocalEndpoint::parse(endpoint) {
                 Some(endpoint) => allowed.push(endpoint),
-                None => planner.find(not_an_address(endpoint.as_str(), format!("/network/allow/{index}"))),
+                None => planner.find(no_such(
+                    "an address and port that exist",
+                    endpoint.as_str(),
+                    format!("/network/allow/{index}"),
+                )),
             }
         }
         for (index, server) in self.name_servers.iter().enumerate() {
             if server.as_str().parse::<IpAddr>().is_err() {
-                planner.find(not_an_address(server.as_str(), format!("/network/nameServers/{index}")));
+                planner.find(no_such(
+                    "an address that exists",
+                    server.as_str(),
+                    format!("/network/nameServers/{index}"),
+                ));
             }
         }
         self.contradictions(planner);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::{conflict, not_an_address};
+use super::check::{NETWORK, conflict, no_such};
 use super::{Mode, Network};
 use crate::planner::{Finding, Planner};
 use crate::policy::object;
@@ -126,7 +126,7 @@ impl Network {
             }
             for (index, _) in listen.networks.iter().enumerate().filter(|(_, net)| net.network().is_none()) {
                 let text = listen.networks.get(index).map_or("", Prefix::as_str);
-                planner.find(not_an_address(text, format!("{at}/networks/{index}")));
+                planner.find(no_such(NETWORK, text, format!("{at}/networks/{index}")));
             }
         }
     }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use sandboxed_netfilter::value::Protocol as Transport;
 use sandboxed_systemd::value::{AbsPath, Value};
 
-use super::check::conflict;
+use super::check::{conflict, no_rules};
 use super::{
     ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, LocalEndpoint,
     Network, OFFER_LIMITED, PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN, Peers, Protocol,
@@ -108,10 +108,7 @@ impl Network {
                     doors,
                 }));
             }
-            Err(error) => {
-                let help = "name fewer ports".to_owned();
-                planner.find(Finding::new(Kind::Conflict { reason: error.to_string(), help }, "/network"));
-            }
+            Err(error) => no_rules(planner, &error, "name fewer ports"),
         }
     }
 
