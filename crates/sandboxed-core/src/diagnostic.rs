@@ -84,6 +84,11 @@ pub enum Instead {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
+    /// A file, or what it needs, cannot be read.
+    Unreadable {
+        /// Why not.
+        reason: String,
+    },
     /// The text is not what its format asks for.
     Syntax {
         /// Why.
@@ -217,6 +222,7 @@ impl Kind {
     /// The name of this kind, for tools. It never changes.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Unreadable { .. } => "unreadable",
             Self::Syntax { .. } => "syntax",
             Self::DuplicateField { .. } => "duplicate-field",
             Self::Duplicate { .. } => "duplicate",
@@ -350,9 +356,10 @@ impl Kind {
     /// What is wrong, in words, for a policy in this language.
     pub fn message(&self, language: Language) -> String {
         match self {
-            Self::Syntax { reason, .. } | Self::Conflict { reason, .. } | Self::NoEffect { reason } => {
-                reason.clone()
-            }
+            Self::Unreadable { reason }
+            | Self::Syntax { reason, .. }
+            | Self::Conflict { reason, .. }
+            | Self::NoEffect { reason } => reason.clone(),
             Self::DuplicateField { name } => format!("`{name}` is given twice"),
             Self::Duplicate { value } => {
                 let text = value.as_str().map_or_else(|| language.value(value), str::to_owned);

@@ -1,11 +1,12 @@
 //! Reading what the user names: policies, the target, the units around it.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
-use sandboxed_core::diagnostic::{Diagnostic, Severity};
+use sandboxed_core::diagnostic::{Diagnostic, Kind, Severity};
 use sandboxed_core::language::Language;
 use sandboxed_core::plan::Plan;
 use sandboxed_core::preset::{PRESETS, Preset};
@@ -79,14 +80,20 @@ pub(crate) fn planned<T: Send>(
     let target = target(&surroundings.target)?;
     let mut planned = Vec::new();
     let mut worst = None;
-    let sources = sources(policies)?;
-    surroundings.are_for(sources.len())?;
-    let outcomes = parallel::map(host::processors(), &sources, |source| {
-        let outcome = outcome(source, &target, surroundings)?;
-        anyhow::Ok(outcome.map(|(plan, warnings)| (becomes(plan), warnings)))
+    let files = files(policies)?;
+    surroundings.are_for(files.len())?;
+    let outcomes = parallel::map(host::processors(), &files, |file| {
+        let source = file.as_ref().ok()?;
+        let outcome = judged(source, &target, surroundings);
+        Some(outcome.map(|(plan, warnings)| (becomes(plan), warnings)))
     });
-    for (source, outcome) in sources.iter().zip(outcomes) {
-        match shown(source, outcome?) {
+    for (file, outcome) in files.iter().zip(outcomes) {
+        let one = match (file, outcome) {
+            (Ok(source), Some(outcome)) => shown(source, outcome),
+            (Err(wrong), _) => Err(judge(&wrong.source, &wrong.diagnostics)),
+            (Ok(_), None) => continue,
+        };
+        match one {
             Ok(one) => planned.push(one),
             Err(code) => worst = worst.max(Some(code)),
         }
@@ -141,6 +148,15 @@ pub(crate) fn outcome(source: &Source, target: &Target, surroundings: &Surroundi
     })
 }
 
+/// The same; that something around the policy cannot be read is one of the things that are wrong with it.
+pub(crate) fn judged(source: &Source, target: &Target, surroundings: &Surroundings) -> Outcome {
+    outcome(source, target, surroundings).unwrap_or_else(|error| {
+        let kind = Kind::Unreadable { reason: format!("{error:#}") };
+        let start = source.text.len() - source.text.trim_start().len();
+        Err(vec![Diagnostic::new(kind, start..start)])
+    })
+}
+
 /// Shows what is wrong, and says how bad it is.
 fn judge(source: &Source, diagnostics: &[Diagnostic]) -> u8 {
     show::diagnostics(source, diagnostics);
@@ -154,15 +170,20 @@ fn judge(source: &Source, diagnostics: &[Diagnostic]) -> u8 {
 /// # Errors
 /// If one cannot be read.
 pub(crate) fn sources(policies: &Policies) -> Result<Vec<Source>> {
-    let files = parallel::map(host::processors(), &policies.files, |path| {
-        let text = text(path)?;
-        Ok(Source { name: path.display().to_string(), text })
-    });
+    files(policies)?.into_iter().map(|file| file.map_err(Into::into)).collect()
+}
+
+/// The policies that the user names, each by itself: one that cannot be read hides nothing of the others.
+///
+/// # Errors
+/// If there is no such preset.
+pub(crate) fn files(policies: &Policies) -> Result<Vec<Result<Source, Wrong>>> {
+    let files = parallel::map(host::processors(), &policies.files, |path| read(path));
     let presets = policies.presets.iter().map(|name| {
         let preset = preset(name)?;
-        Ok(Source { name: format!("presets/{name}.json"), text: preset.text.to_owned() })
+        Ok(Ok(Source { name: format!("presets/{name}.json"), text: preset.text.to_owned() }))
     });
-    files.into_iter().chain(presets).collect()
+    files.into_iter().map(Ok).chain(presets).collect()
 }
 
 /// A preset by its name.
@@ -182,21 +203,38 @@ pub(crate) fn preset(name: &str) -> Result<&'static Preset> {
 
 /// A file as text, if it is one and not too large.
 fn text(path: &Path) -> Result<String> {
+    read(path).map(|source| source.text).map_err(|wrong| {
+        let reasons = wrong.diagnostics.iter().map(|one| one.kind.message(Language::Json));
+        anyhow!(reasons.collect::<Vec<_>>().join("; "))
+    })
+}
+
+/// A file as text, if it is one and not too large; or what is wrong with it, with its text as far as it is one.
+fn read(path: &Path) -> Result<Source, Wrong> {
     let shown = path.display();
-    let found = std::fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+    let wrong = |text: String, span: Range<usize>, reason: String| Wrong {
+        source: Source { name: shown.to_string(), text },
+        diagnostics: vec![Diagnostic::new(Kind::Unreadable { reason }, span)],
+    };
+    let not_read = |reason: String| wrong(String::new(), 0..0, reason);
+    let failed = |error: std::io::Error| not_read(format!("cannot read {shown}: {error}"));
+    let found = std::fs::metadata(path).map_err(failed)?;
     if found.is_dir() {
-        bail!("{shown} is a directory; a file is expected");
+        return Err(not_read(format!("{shown} is a directory; a file is expected")));
     }
     let size = found.len();
     if size > LARGEST {
-        bail!("{shown} has {size} bytes; a policy of more than {LARGEST} is none");
+        return Err(not_read(format!("{shown} has {size} bytes; a policy of more than {LARGEST} is none")));
     }
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-    String::from_utf8(bytes).map_err(|error| {
+    let bytes = std::fs::read(path).map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let byte = error.as_bytes().get(at).copied().unwrap_or_default();
-        anyhow!("{shown} is not text: its byte {} (0x{byte:02x}) is not UTF-8", at + 1)
-    })
+        let reason = format!("{shown} is not text: its byte {} (0x{byte:02x}) is not UTF-8", at + 1);
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        wrong(text, at..at + char::REPLACEMENT_CHARACTER.len_utf8(), reason)
+    })?;
+    Ok(Source { name: shown.to_string(), text })
 }
 
 /// The target that the user names.
@@ -209,7 +247,7 @@ pub(crate) fn target(named: &str) -> Result<Target> {
     }
     let path = Path::new(named);
     if path.extension().is_some_and(|extension| extension == "json") {
-        let source = Source { name: named.to_owned(), text: text(path)? };
+        let source = read(path)?;
         return json::parse(&source.text)
             .and_then(|document| target::read(&document))
             .map_err(|diagnostics| Wrong { source, diagnostics }.into());

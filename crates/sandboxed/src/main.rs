@@ -6,6 +6,7 @@ mod earlier;
 mod host;
 mod input;
 mod installed;
+mod lines;
 mod output;
 mod pages;
 mod refusal;

@@ -9,6 +9,7 @@ use sandboxed_core::diagnostic::{Diagnostic, Severity};
 use serde_json::{Value, json};
 
 use crate::input::Source;
+use crate::lines::Lines;
 
 /// Where SARIF's schema is.
 const SARIF_SCHEMA: &str =
@@ -18,14 +19,17 @@ const SARIF_SCHEMA: &str =
 pub(crate) fn json(checked: &[(Source, Vec<Diagnostic>)]) -> String {
     let all: Vec<Value> = checked
         .iter()
-        .flat_map(|(source, diagnostics)| diagnostics.iter().map(move |diagnostic| one(source, diagnostic)))
+        .flat_map(|(source, diagnostics)| {
+            let lines = Lines::new(&source.text);
+            diagnostics.iter().map(move |diagnostic| one(source, &lines, diagnostic))
+        })
         .collect();
     format!("{:#}\n", Value::from(all))
 }
 
-fn one(source: &Source, diagnostic: &Diagnostic) -> Value {
+fn one(source: &Source, lines: &Lines<'_>, diagnostic: &Diagnostic) -> Value {
     let place = |span: &Range<usize>| {
-        let (start, end) = (position(&source.text, span.start), position(&source.text, span.end));
+        let (start, end) = (lines.position(span.start), lines.position(span.end));
         json!({ "start": { "line": start.0, "column": start.1 }, "end": { "line": end.0, "column": end.1 } })
     };
     let related: Vec<Value> = diagnostic
@@ -49,9 +53,10 @@ pub(crate) fn sarif(checked: &[(Source, Vec<Diagnostic>)]) -> String {
     let mut rules = BTreeMap::new();
     let mut results = Vec::new();
     for (source, diagnostics) in checked {
+        let lines = Lines::new(&source.text);
         for diagnostic in diagnostics {
             rules.insert(diagnostic.kind.code(), level(diagnostic));
-            results.push(result(source, diagnostic));
+            results.push(result(source, &lines, diagnostic));
         }
     }
     let rules: Vec<Value> = rules
@@ -70,7 +75,7 @@ fn level(diagnostic: &Diagnostic) -> &'static str {
     }
 }
 
-fn result(source: &Source, diagnostic: &Diagnostic) -> Value {
+fn result(source: &Source, lines: &Lines<'_>, diagnostic: &Diagnostic) -> Value {
     let message = diagnostic.kind.message(source.language());
     let text = match diagnostic.kind.help(source.language()) {
         Some(help) => format!("{message}; {help}"),
@@ -80,18 +85,21 @@ fn result(source: &Source, diagnostic: &Diagnostic) -> Value {
         "ruleId": diagnostic.kind.code(),
         "level": level(diagnostic),
         "message": { "text": text },
-        "locations": [location(source, &diagnostic.span, None)],
+        "locations": [location(source, lines, &diagnostic.span, None)],
     });
-    let related: Vec<Value> =
-        diagnostic.related.iter().map(|(span, message)| location(source, span, Some(message))).collect();
+    let related: Vec<Value> = diagnostic
+        .related
+        .iter()
+        .map(|(span, message)| location(source, lines, span, Some(message)))
+        .collect();
     if let (Value::Object(result), false) = (&mut result, related.is_empty()) {
         result.insert("relatedLocations".to_owned(), Value::from(related));
     }
     result
 }
 
-fn location(source: &Source, span: &Range<usize>, message: Option<&String>) -> Value {
-    let (start, end) = (position(&source.text, span.start), position(&source.text, span.end));
+fn location(source: &Source, lines: &Lines<'_>, span: &Range<usize>, message: Option<&String>) -> Value {
+    let (start, end) = (lines.position(span.start), lines.position(span.end));
     let region =
         json!({ "startLine": start.0, "startColumn": start.1, "endLine": end.0, "endColumn": end.1 });
     let mut location = json!({
@@ -112,12 +120,4 @@ fn uri(path: &str) -> String {
             format!("{uri}%{byte:02X}")
         }
     })
-}
-
-/// Line and column (in characters) of an offset, from 1.
-fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset.min(text.len())).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    (line, column)
 }

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
 use sandboxed_core::areas::AreaName;
 use sandboxed_core::diagnostic::{Diagnostic, Severity};
 use sandboxed_core::plan::{Outcome, Plan, Status};
 
 use crate::input::{Source, Wrong};
+use crate::lines::{Excerpt, Lines};
 use crate::wrap::Columns;
 
 /// What became of the first thing that could not be printed.
@@ -65,36 +67,72 @@ pub(crate) fn failure(error: &anyhow::Error) {
     }
 }
 
-/// Shows diagnostics, each with its place underlined.
+/// The most diagnostics of a file that are shown. Nobody reads more at once, and other programs get all of them.
+const SHOWN: usize = 50;
+
+/// Shows diagnostics, each with its place underlined. Where there are very many, errors come before warnings.
 pub(crate) fn diagnostics(source: &Source, diagnostics: &[Diagnostic]) {
-    let (name, shown, language) = (plain(&source.name), underlined(&source.text), source.language());
-    let text = shown.as_str();
-    let renderer = if io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
-    for diagnostic in diagnostics {
-        let level = match diagnostic.kind.severity() {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        // What a policy or a unit says is quoted in all of these.
-        let message = plain(&diagnostic.kind.message(language));
-        let span = visible(text, &diagnostic.span);
-        let related: Vec<_> =
-            diagnostic.related.iter().map(|(span, remark)| (visible(text, span), plain(remark))).collect();
-        let related = related
-            .iter()
-            .map(|(span, remark)| AnnotationKind::Context.span(span.clone()).label(remark.as_str()));
-        let snippet = Snippet::source(text)
-            .path(name.as_str())
-            .annotation(AnnotationKind::Primary.span(span))
-            .annotations(related);
-        let mut report: Vec<Group<'_>> =
-            vec![level.primary_title(message.as_str()).id(diagnostic.kind.code()).element(snippet)];
-        let help = diagnostic.kind.help(language).map(|help| plain(&help));
-        if let Some(help) = &help {
-            report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
-        }
-        say(&format!("{}\n", renderer.render(&report)));
+    let (name, text) = (plain(&source.name), underlined(&source.text));
+    let lines = Lines::new(&text);
+    let whole = lines.are_few();
+    let mut all: Vec<&Diagnostic> = diagnostics.iter().collect();
+    if all.len() > SHOWN {
+        all.sort_by_key(|one| one.kind.severity());
     }
+    for diagnostic in all.iter().take(SHOWN) {
+        let places =
+            if whole { whole_text(&name, &text, diagnostic) } else { excerpts(&name, &lines, diagnostic) };
+        diagnostic_with(source, diagnostic, places);
+    }
+    if let Some(more) = all.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        say(&format!("… and {more} more in {name}\n"));
+    }
+}
+
+/// All of a text, with the places of a diagnostic underlined.
+fn whole_text<'a>(name: &'a str, text: &'a str, diagnostic: &Diagnostic) -> Vec<Element<'a>> {
+    let related = diagnostic
+        .related
+        .iter()
+        .map(|(span, remark)| AnnotationKind::Context.span(visible(text, span)).label(plain(remark)));
+    let snippet = Snippet::source(text)
+        .path(name)
+        .annotation(AnnotationKind::Primary.span(visible(text, &diagnostic.span)))
+        .annotations(related);
+    vec![snippet.into()]
+}
+
+/// What is around each place of a diagnostic.
+fn excerpts<'a>(name: &'a str, lines: &Lines<'_>, diagnostic: &Diagnostic) -> Vec<Element<'a>> {
+    let place = |span: &Range<usize>, kind: AnnotationKind, remark: Option<String>| {
+        let Excerpt { text, span, line, column } = lines.excerpt(&visible(lines.text(), span));
+        let annotation = kind.span(visible(&text, &span)).label(remark);
+        let origin = Origin::path(name).line(line).char_column(column);
+        [origin.into(), Snippet::source(text).line_start(line).annotation(annotation).into()]
+    };
+    let related = diagnostic
+        .related
+        .iter()
+        .map(|(span, remark)| place(span, AnnotationKind::Context, Some(plain(remark))));
+    [place(&diagnostic.span, AnnotationKind::Primary, None)].into_iter().chain(related).flatten().collect()
+}
+
+fn diagnostic_with(source: &Source, diagnostic: &Diagnostic, places: Vec<Element<'_>>) {
+    let renderer = if io::stderr().is_terminal() { Renderer::styled() } else { Renderer::plain() };
+    let language = source.language();
+    let level = match diagnostic.kind.severity() {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    // What a policy or a unit says is quoted in all of these.
+    let message = plain(&diagnostic.kind.message(language));
+    let title = level.primary_title(message.as_str()).id(diagnostic.kind.code());
+    let mut report: Vec<Group<'_>> = vec![title.elements(places)];
+    let help = diagnostic.kind.help(language).map(|help| plain(&help));
+    if let Some(help) = &help {
+        report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
+    }
+    say(&format!("{}\n", renderer.render(&report)));
 }
 
 /// A text for the renderer, which shows control characters of one byte by pictures of them and leaves those of two, U+0080 to
@@ -104,7 +142,7 @@ fn underlined(text: &str) -> String {
 }
 
 /// A span that can be underlined: at least a character, within the text.
-fn visible(text: &str, span: &std::ops::Range<usize>) -> std::ops::Range<usize> {
+fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = span.start.min(text.len());
     let end = span.end.clamp(start, text.len());
     if start < end {

@@ -161,3 +161,62 @@ fn nothing_is_done_to_a_terminal_by_what_is_wrong() {
         assert!(!shown.contains(raw), "{shown:?}");
     }
 }
+
+/// A policy comes from anywhere: whatever is wrong with it, and however long its lines are, is said in time that grows with it.
+#[test]
+fn many_mistakes_on_one_line_are_said_in_time() {
+    let names: Vec<String> = (0..3000).map(|number| format!("\"x {number:04}\"")).collect();
+    let names = names.join(", ");
+    let text = format!("{{ \"version\": 1, \"name\": \"ß\", \"sockets\": [{names}] }}");
+    let start = std::time::Instant::now();
+    let output = check("text", &[("a.json", &text)]);
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(shown.matches("error[wrong-value]: `x ").count(), 49, "{shown}");
+    assert!(shown.contains("… and 2951 more in a.json"), "{shown}");
+    assert!(shown.contains("a.json:1:44"), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() < 500), "{shown}");
+    let list: Value = serde_json::from_slice(&check("json", &[("a.json", &text)]).stdout).unwrap();
+    let list = list.as_array().unwrap();
+    assert_eq!(list.len(), 3001);
+    let last = text.chars().position(|c| c == '[').unwrap() + 2 + 2999 * 10;
+    assert_eq!(list.last().unwrap()["range"]["start"]["column"], last);
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+/// What cannot be read hides nothing of the rest, and is said in the form that was asked for.
+#[test]
+fn what_cannot_be_read_is_one_of_the_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.json"), "{ \"version\": 2 }").unwrap();
+    std::fs::write(folder.path().join("b.json"), b"{\n \"\xc3\xa4\xff\xfe\"").unwrap();
+    std::fs::write(folder.path().join("d.json"), "{ \"version\": 1, \"units\": [\"a.service\"] }").unwrap();
+    std::fs::create_dir(folder.path().join("units")).unwrap();
+    let run = |format: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sandboxed"));
+        command.current_dir(&folder).args(["check", "--target", "debian-13", "--format", format]);
+        command.args(["--unit-text", "units", "a.json", "b.json", "c.json", "d.json"]).output().unwrap()
+    };
+    let output = run("json");
+    assert_eq!(output.status.code(), Some(2));
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found: Vec<(&str, &str)> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["file"].as_str().unwrap(), one["code"].as_str().unwrap()))
+        .collect();
+    let unreadable = |file| (file, "unreadable");
+    assert_eq!(
+        found,
+        [("a.json", "wrong-value"), unreadable("b.json"), unreadable("c.json"), unreadable("d.json")]
+    );
+    assert_eq!(list[1]["range"]["start"], serde_json::json!({ "line": 2, "column": 4 }));
+    assert!(list[3]["message"].as_str().unwrap().contains("units/a.service"), "{list}");
+    let log: Value = serde_json::from_slice(&run("sarif").stdout).unwrap();
+    assert_eq!(log["runs"][0]["results"].as_array().unwrap().len(), 4);
+    let shown = String::from_utf8(run("text").stderr).unwrap();
+    assert!(
+        shown.contains("b.json:2:4") && shown.contains("error[unreadable]: cannot read c.json"),
+        "{shown}"
+    );
+}

@@ -10,7 +10,7 @@ use sandboxed_core::target::Target;
 
 use super::{BAD_INPUT, REFUSED};
 use crate::cli::{Policies, Surroundings};
-use crate::input::{self, Source};
+use crate::input::{self, Source, Wrong};
 use crate::{host, report, show};
 
 /// Say what is wrong with policies, all at once.
@@ -40,9 +40,19 @@ enum Format {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut checked = Vec::new();
-    for source in input::sources(&options.policies)? {
-        let diagnostics = check(&source, &options.surroundings)?;
-        checked.push((source, diagnostics));
+    for file in input::files(&options.policies)? {
+        checked.push(match file {
+            Ok(source) => match check(&source, &options.surroundings) {
+                Ok(diagnostics) => (source, diagnostics),
+                // A target that is wrong is wrong for each file: once is enough.
+                Err(error) => {
+                    let Wrong { source, diagnostics } = error.downcast::<Wrong>()?;
+                    checked.push((source, diagnostics));
+                    break;
+                }
+            },
+            Err(Wrong { source, diagnostics }) => (source, diagnostics),
+        });
     }
     match options.format {
         Format::Text => {
@@ -69,7 +79,7 @@ fn check(source: &Source, surroundings: &Surroundings) -> Result<Vec<Diagnostic>
         return Ok(sandboxed_lsp::analyse_nix(&source.text, &nix_target(&surroundings.target)?));
     }
     let target = input::target(&surroundings.target)?;
-    Ok(match input::outcome(source, &target, surroundings)? {
+    Ok(match input::judged(source, &target, surroundings) {
         Ok((_, warnings)) => warnings,
         Err(diagnostics) => diagnostics,
     })
