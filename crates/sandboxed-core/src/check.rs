@@ -163,7 +163,9 @@ pub fn unknown_field(schema: &Schema, place: &str, name: &str, known: Vec<String
     let own = place.is_empty().then_some("$schema").filter(|_| name.starts_with('$'));
     let mut suggestion = nearest(name, known.iter().map(String::as_str).chain(own));
     let typed = suggestion.as_deref().is_some_and(|near| strsim::damerau_levenshtein(name, near) == 1);
-    let elsewhere = if typed { Vec::new() } else { schema.places_of(name) };
+    let mut elsewhere = if typed { Vec::new() } else { schema.places_of(name) };
+    // A module has fewer fields than a policy.
+    elsewhere.retain(|field| !place.is_empty() || field != name);
     if !elsewhere.is_empty() {
         suggestion = None;
     }

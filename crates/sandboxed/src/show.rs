@@ -132,7 +132,16 @@ fn diagnostic_with(source: &Source, diagnostic: &Diagnostic, places: Vec<Element
     if let Some(help) = &help {
         report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
     }
-    say(&format!("{}\n", renderer.render(&report)));
+    // An excerpt stands under its place, which says the file already.
+    let rendered = renderer.render(&report);
+    let shown: Vec<&str> = rendered.lines().filter(|line| uncoloured(line).trim() != ":::").collect();
+    say(&format!("{}\n", shown.join("\n")));
+}
+
+fn uncoloured(line: &str) -> String {
+    let mut pieces = line.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |shown, piece| shown + piece.split_once('m').map_or(piece, |(_, rest)| rest))
 }
 
 /// A text for the renderer, which shows control characters of one byte by pictures of them and leaves those of two, U+0080 to
@@ -330,5 +339,6 @@ mod tests {
         let harmless = "„Ünicode“ \"x\" 'y' \\x2d\n\tz ○●";
         assert_eq!(plain(harmless), harmless);
         assert_eq!(underlined("a\u{9b}31mß"), "a¿31mß");
+        assert_eq!(uncoloured("\u{1b}[1m\u{1b}[94m:::\u{1b}[0m x"), "::: x");
     }
 }

@@ -172,7 +172,7 @@ fn many_mistakes_on_one_line_are_said_in_time() {
     let output = check("text", &[("a.json", &text)]);
     let shown = String::from_utf8(output.stderr).unwrap();
     assert_eq!(shown.matches("error[wrong-value]: `x ").count(), 49, "{shown}");
-    assert!(shown.contains("… and 2951 more in a.json"), "{shown}");
+    assert!(shown.contains("… and 2951 more in a.json") && !shown.contains(":::"), "{shown}");
     assert!(shown.contains("a.json:1:44"), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() < 500), "{shown}");
     let list: Value = serde_json::from_slice(&check("json", &[("a.json", &text)]).stdout).unwrap();

@@ -3,16 +3,38 @@
 use lsp_types::{Position, Range};
 use sandboxed_core::document::Span;
 
-/// Where the lines of a text start.
+/// How many bytes lie between two places at which units are counted.
+const STEP: usize = 256;
+
+/// Where the lines of a text start, and how many units there are: any number of places on one line is found in linear time.
 #[derive(Debug)]
 pub(super) struct Lines {
     starts: Vec<usize>,
+    /// How many units begin before each step.
+    counts: Vec<usize>,
+}
+
+/// How many units begin with these bytes: two with those outside of the first plane.
+fn units(bytes: &[u8]) -> usize {
+    bytes.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum()
 }
 
 impl Lines {
     pub(super) fn new(text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self { starts: std::iter::once(0).chain(breaks).collect() }
+        let counts = text.as_bytes().chunks(STEP).scan(0, |count, chunk| {
+            let before = *count;
+            *count += units(chunk);
+            Some(before)
+        });
+        Self { starts: std::iter::once(0).chain(breaks).collect(), counts: counts.collect() }
+    }
+
+    /// How many units begin before an offset.
+    fn count(&self, text: &str, offset: usize) -> usize {
+        let step = (offset / STEP).min(self.counts.len().saturating_sub(1));
+        let rest = text.as_bytes().get(step * STEP..offset).unwrap_or_default();
+        self.counts.get(step).copied().unwrap_or_default() + units(rest)
     }
 
     /// The byte offset; the nearest one before where the position does not exist.
@@ -37,7 +59,7 @@ impl Lines {
         let offset = offset.min(text.len());
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
         let start = self.starts.get(line).copied().unwrap_or_default();
-        let units: usize = text.get(start..offset).unwrap_or_default().chars().map(char::len_utf16).sum();
+        let units = self.count(text, offset) - self.count(text, start);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Position::new(number(line), number(units))
     }
@@ -67,6 +89,16 @@ mod tests {
         assert_eq!(lines.offset(text, Position::new(0, 99)), 6);
         assert_eq!(lines.offset(text, Position::new(9, 0)), text.len());
         assert_eq!(lines.position(text, 9), Position::new(1, 1));
+    }
+
+    #[test]
+    fn long_lines() {
+        let text = format!("x\n{}y", "a😀ä€".repeat(1000));
+        let lines = Lines::new(&text);
+        for (offset, _) in text.char_indices().skip(2) {
+            let units: usize = text[2..offset].chars().map(char::len_utf16).sum();
+            assert_eq!(lines.position(&text, offset), Position::new(1, u32::try_from(units).unwrap()));
+        }
     }
 
     proptest! {

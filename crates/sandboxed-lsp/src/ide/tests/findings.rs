@@ -107,7 +107,7 @@ fn a_sandbox_of_a_service_without_a_preset_needs_a_unit() {
         "{ services.sandboxed.app.enable = true; }",
         &expect![[r#"
             "app" no-unit the policy names no unit
-              help: add `units = [ "example.service" ];`, or a preset
+              help: name at least one: `units = [ "example.service" ];`; a preset names its own where `units` is left out
         "#]],
     );
     nix(r#"{ services.sandboxed.app = { enable = true; unit = "app.service"; }; }"#, &expect![[""]]);
