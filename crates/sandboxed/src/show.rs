@@ -133,8 +133,8 @@ fn diagnostic_with(source: &Source, diagnostic: &Diagnostic, places: Vec<Element
         report.push(Group::with_title(Level::HELP.secondary_title(help.as_str())));
     }
     // An excerpt stands under its place, which says the file already.
-    let rendered = renderer.render(&report);
-    let shown: Vec<&str> = rendered.lines().filter(|line| uncoloured(line).trim() != ":::").collect();
+    let text = renderer.render(&report);
+    let shown: Vec<&str> = text.lines().filter(|line| uncoloured(line).trim() != ":::").collect();
     say(&format!("{}\n", shown.join("\n")));
 }
 
