@@ -24,6 +24,8 @@ fn hover_explains_options_values_and_sandboxes() {
 
             Default: `[ ]`
 
+            Example: `[ "user" ]`
+
             Guarantee `no-namespaces`: the service cannot make or enter a namespace of a kind that the policy does not name.
 
             Kept on systemd 257, Linux 6.12 by RestrictNamespaces=:
