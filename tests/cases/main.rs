@@ -4,6 +4,7 @@
 //! SANDBOXED_CASES=1 cargo test -p sandboxed-cases -- trixie::synapse
 //! ```
 
+mod abstract_names;
 mod asking;
 mod comparison;
 mod fail_closed;
@@ -30,6 +31,7 @@ use sandboxed_cases::harness;
 fn main() -> ExitCode {
     harness::run(
         &[
+            abstract_names::CASES,
             asking::CASES,
             comparison::CASES,
             fail_closed::CASES,

@@ -185,6 +185,15 @@ impl Mechanism {
         self
     }
 
+    /// What it leaves open beside that, if anything.
+    pub(crate) fn weakened(mut self, weakness: Option<String>) -> Self {
+        self.weakness = match (self.weakness, weakness) {
+            (Some(one), Some(other)) => Some(format!("{one}; {other}")),
+            (one, other) => one.or(other),
+        };
+        self
+    }
+
     /// Why the target does not have it, if it does not.
     fn missing(&self, planner: &Planner<'_>) -> Option<String> {
         let target = planner.target;

@@ -60,6 +60,13 @@ impl Socket {
             .any(|address| !address.starts_with(['/', '@']))
     }
 
+    /// Whether it makes unix sockets that need no connection: one that has its name already sends to any other name. Those of
+    /// sequenced packets need a connection, which one that listens cannot make: unix(7).
+    pub(crate) fn unix_datagrams(&self) -> bool {
+        let addresses = self.text.list(Section::Socket, "ListenDatagram");
+        addresses.iter().any(|address| address.starts_with(['/', '@']))
+    }
+
     /// The ports that it binds, as our plans have them: of TCP where it takes streams, else of UDP.
     pub(crate) fn ports(&self) -> Vec<String> {
         let of = |directive, protocol: Protocol| {
@@ -178,6 +185,21 @@ mod tests {
                     ListenStream=@a:83\nListenStream=vsock:2:84\nListenDatagram=[fe80::1%eth0]:85\nListenDatagram=86\n";
         let ports = ["tcp/80", "tcp/81", "tcp/82", "udp/85", "udp/86"];
         assert_eq!(socket("a.socket", text).ports(), ports);
+    }
+
+    #[test]
+    fn datagrams_are_told_apart() {
+        for (line, internet, unix) in [
+            ("ListenDatagram=/run/a", false, true),
+            ("ListenDatagram=@a", false, true),
+            ("ListenDatagram=53", true, false),
+            ("ListenStream=/run/a", false, false),
+            ("ListenSequentialPacket=/run/a", false, false),
+            ("ListenDatagram=/run/a\nListenDatagram=", false, false),
+        ] {
+            let socket = socket("a.socket", &format!("[Socket]\n{line}\n"));
+            assert_eq!((socket.datagrams(), socket.unix_datagrams()), (internet, unix), "{line}");
+        }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) lock_core_limit: bool,
     /// The only protocols of internet sockets, where they are restricted.
     pub(crate) internet_protocols: Option<Vec<InternetProtocol>>,
+    /// No pairs of unix sockets that take datagrams.
+    pub(crate) no_datagram_pairs: bool,
     /// What Landlock restricts.
     pub(crate) landlock: LandlockOptions,
     /// The name the program sees as its own, when it is not its path.
@@ -197,7 +199,7 @@ pub(crate) enum Request {
 }
 
 /// The options, in the order of the help text, and whether each takes a value and can be given more than once.
-const OPTIONS: [(&str, Takes); 24] = [
+const OPTIONS: [(&str, Takes); 25] = [
     ("pid-namespace", Takes::Nothing),
     ("ipc-namespace", Takes::Nothing),
     ("uts-namespace", Takes::Nothing),
@@ -214,6 +216,7 @@ const OPTIONS: [(&str, Takes); 24] = [
     ("allow-namespaces", Takes::Value),
     ("lock-core-limit", Takes::Nothing),
     ("internet-protocols", Takes::Value),
+    ("no-datagram-pairs", Takes::Nothing),
     ("scope", Takes::Value),
     ("tcp-bind-only", Takes::Value),
     ("tcp-connect-only", Takes::Value),
@@ -319,6 +322,7 @@ impl Options {
                     list.extend(named.ok_or_else(|| wrong(word, InternetProtocol::EXPECTED))?);
                 }
             }
+            "no-datagram-pairs" => self.no_datagram_pairs = true,
             "scope" => {
                 for word in words(value) {
                     self.landlock.scopes |= match word.to_str() {

@@ -80,10 +80,15 @@ fn programs(options: &Options) -> Result<Vec<BpfProgram>, seccompiler::BackendEr
         forbid(&mut absent, libc::SYS_clone3, vec![]);
     }
     let mut unsupported = Rules::new();
-    if let Some(protocols) = &options.internet_protocols {
-        // A pair makes two sockets, and loads what they need, before it fails.
-        for call in [libc::SYS_socket, libc::SYS_socketpair] {
-            forbid(&mut unsupported, call, all_but(protocols)?);
+    let sockets = options.internet_protocols.as_deref().map(all_but).transpose()?.unwrap_or_default();
+    // A pair makes two sockets, and loads what they need, before it fails.
+    let mut pairs = sockets.clone();
+    if options.no_datagram_pairs {
+        pairs.extend(datagram_pairs()?);
+    }
+    for (call, rules) in [(libc::SYS_socket, sockets), (libc::SYS_socketpair, pairs)] {
+        if !rules.is_empty() {
+            forbid(&mut unsupported, call, rules);
         }
     }
     let mut in_vain = Rules::new();
@@ -115,6 +120,9 @@ const RESOURCE_OF_PRLIMIT: u8 = 1;
 /// The limit of core dumps, of asm-generic/resource.h: C libraries give it different types.
 const RLIMIT_CORE: u64 = 4;
 
+/// The bits of socket(2)'s second argument that are the type; the others are flags.
+const TYPE: u64 = 0xf;
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 fn forbid(calls: &mut Rules, call: libc::c_long, rules: Vec<SeccompRule>) {
@@ -139,10 +147,6 @@ fn any_flag(flags: &[libc::c_int]) -> Result<Vec<SeccompRule>, seccompiler::Back
 /// Internet sockets of other protocols than these: for each type, any number but those that go with it. Raw sockets need a
 /// capability, and make the kernel load nothing.
 fn all_but(protocols: &[InternetProtocol]) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-    /// The bits of socket(2)'s second argument that are the type; the others are flags.
-    const TYPE: u64 = 0xf;
-    let is =
-        |argument, operator, value| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value);
     let mut rules = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
         for kind in (0..=0xf_i32).filter(|kind| *kind != libc::SOCK_RAW) {
@@ -158,6 +162,15 @@ fn all_but(protocols: &[InternetProtocol]) -> Result<Vec<SeccompRule>, seccompil
         }
     }
     Ok(rules)
+}
+
+/// Pairs of unix sockets for datagrams, which the kernel makes of the raw type too: unix(7).
+fn datagram_pairs() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let pair = |kind| {
+        let family = is(0, SeccompCmpOp::Eq, number(libc::AF_UNIX))?;
+        SeccompRule::new(vec![family, is(1, SeccompCmpOp::MaskedEq(TYPE), number(kind))?])
+    };
+    [libc::SOCK_DGRAM, libc::SOCK_RAW].into_iter().map(pair).collect()
 }
 
 /// A condition on an argument that is an `int` to the kernel.
@@ -191,5 +204,7 @@ mod tests {
         let asked =
             Options { internet_protocols: Some(Vec::new()), lock_core_limit: true, ..with(true, all) };
         assert_eq!(programs(&asked).unwrap().len(), programs(&with(true, all)).unwrap().len() + 2);
+        let pairs = Options { no_datagram_pairs: true, ..with(true, all) };
+        assert_eq!(programs(&pairs).unwrap().len(), programs(&with(true, all)).unwrap().len() + 1);
     }
 }

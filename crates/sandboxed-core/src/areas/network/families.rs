@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::conflict;
+use super::handed::SCOPE;
 use super::{ABSTRACT_SOCKETS_CLOSED, ADDRESS_FAMILIES_LIMITED, Mode, Network, PROTOCOLS_LIMITED, Protocol};
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::target::Kernel;
@@ -148,20 +149,131 @@ impl Network {
             .keep(planner);
     }
 
-    /// Abstract unix sockets, whose names belong to the network.
+    /// Abstract unix sockets, whose names belong to the network. `RestrictAddressFamilies=` does not look at socketpair(2), and
+    /// a pair's sockets have no name yet: each takes one, and one for datagrams sends to any. Those of streams and of sequenced
+    /// packets are connected, and cannot be to anybody else: unix(7).
     pub(super) fn abstract_sockets(&self, planner: &mut Planner<'_>) {
-        let unix = self.address_families.contains(&AddressFamily::Unix);
-        let mechanism = if unix {
-            Mechanism::named("nothing").leaves_open(
-                "abstract unix sockets belong to the network, which the service shares with the machine",
-            )
-        } else {
-            Mechanism::named("the service can make no unix socket")
-        };
+        const SQUAT: &str = "the name of an abstract socket that nobody has taken can be taken";
         let scope = Mechanism::named("a Landlock domain, by sandboxed-launch")
-            .and_landlock(vec!["--scope=abstract-unix-socket".to_owned()], Kernel::new(6, 12))
-            .leaves_open("the name of an abstract socket that nobody has taken can be taken")
-            .unless((!unix).then(|| "there is no need".to_owned()));
-        guarantee(&ABSTRACT_SOCKETS_CLOSED).by(scope).or(mechanism).keep(planner);
+            .and_landlock(vec![SCOPE.to_owned()], Kernel::new(6, 12))
+            .leaves_open(SQUAT);
+        let closed = guarantee(&ABSTRACT_SOCKETS_CLOSED).by(scope);
+        let shared = "abstract unix sockets belong to the network, which the service shares with the machine";
+        let closed = if self.address_families.contains(&AddressFamily::Unix) {
+            closed.or(Mechanism::named("nothing").leaves_open(shared))
+        } else {
+            let handed = Self::handed_datagrams(planner).map(|socket| {
+                format!("a unix datagram socket, such as {socket} hands it or may, sends to any name")
+            });
+            let no_pairs =
+                Mechanism::launcher("--no-datagram-pairs", "no unix socket that could send to a name")
+                    .leaves_open(SQUAT)
+                    .unless(handed);
+            let pairs = format!(
+                "{shared}: a pair of sockets, which RestrictAddressFamilies= does not look at, reaches them"
+            );
+            closed.or(no_pairs).or(Mechanism::named("nothing").leaves_open(pairs))
+        };
+        closed.keep(planner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sandboxed_systemd::name::UnitName;
+
+    use crate::json;
+    use crate::plan::Status;
+    use crate::resolve::{Surroundings, resolve};
+    use crate::socket::Socket;
+    use crate::target::{Kernel, Target};
+    use crate::unit::Unit;
+
+    /// What becomes of abstract sockets, and what the service is started by.
+    fn planned(network: &str, socket: &str, kernel: Kernel, launcher: bool) -> (Status, String) {
+        let sockets = if socket.is_empty() { "[]" } else { r#"["a.socket"]"# };
+        let policy = format!(
+            r#"{{ "version": 1, "name": "a", "units": ["a.service"], "sockets": {sockets}, "network": {{ {network} }} }}"#
+        );
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let mut target: Target = "debian-13".parse().unwrap();
+        target.kernel = kernel;
+        if !launcher {
+            target.programs.remove("sandboxed-launch");
+        }
+        let name = |name: &str| UnitName::new(name).unwrap();
+        let units = [Unit::parse(name("a.service"), "[Service]\nUser=a\nExecStart=/bin/a\n").unwrap()];
+        let known = Socket::parse(name("a.socket"), &format!("[Socket]\n{socket}\n")).unwrap();
+        // One that nobody looked for may be anything.
+        let sockets: Vec<Socket> =
+            (!socket.is_empty() && socket != "unknown").then_some(known).into_iter().collect();
+        let surroundings = Surroundings { units: &units, sockets: Some(&sockets), ..Surroundings::default() };
+        let (plan, _) = resolved.plan(&target, surroundings).unwrap();
+        let outcome =
+            plan.outcomes.iter().find(|outcome| outcome.guarantee == "abstract-sockets-closed").unwrap();
+        let line = plan.units[0].settings.get(sandboxed_systemd::directive::Section::Service, "ExecStart");
+        (outcome.status.clone(), format!("{line:?}"))
+    }
+
+    const OLD: Kernel = Kernel::new(6, 1);
+    const NEW: Kernel = Kernel::new(6, 12);
+    const SCOPE: &str = "--scope=abstract-unix-socket";
+    const NO_PAIRS: &str = "--no-datagram-pairs";
+
+    fn weakness(status: &Status) -> &str {
+        match status {
+            Status::Weak { weakness, .. } => weakness,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A service without `AF_UNIX` makes pairs all the same.
+    #[test]
+    fn pairs_of_sockets_are_no_way_to_abstract_names() {
+        const NO_UNIX: &str = r#""addressFamilies": ["AF_INET"]"#;
+        for (network, socket, kernel, launcher, expected, weak) in [
+            (NO_UNIX, "", NEW, true, [true, false], "that nobody has taken"),
+            (NO_UNIX, "", OLD, true, [false, true], "that nobody has taken"),
+            (NO_UNIX, "ListenDatagram=/run/a", OLD, true, [false, false], "a pair of sockets"),
+            (NO_UNIX, "ListenDatagram=/run/a", NEW, true, [true, false], "that nobody has taken"),
+            (NO_UNIX, "", NEW, false, [false, false], "a pair of sockets"),
+            ("", "", NEW, true, [true, false], "that nobody has taken"),
+            ("", "", OLD, true, [false, false], "shares with the machine"),
+        ] {
+            let (status, line) = planned(network, socket, kernel, launcher);
+            assert_eq!(
+                [SCOPE, NO_PAIRS].map(|option| line.contains(option)),
+                expected,
+                "{network} {socket} {line}"
+            );
+            assert!(weakness(&status).contains(weak), "{network} {socket}: {status:?}");
+        }
+    }
+
+    /// A datagram socket that is handed in is of the machine's network.
+    #[test]
+    fn handed_datagram_sockets_are_scoped_or_named() {
+        for mode in [r#""mode": "none""#, r#""mode": "private""#] {
+            for closed in ["", "ListenStream=/run/a", "ListenSequentialPacket=@a"] {
+                let (status, line) = planned(mode, closed, NEW, true);
+                assert!(matches!(status, Status::Kept { .. }), "{mode} {closed}: {status:?}");
+                assert!(!line.contains(SCOPE), "{line}");
+            }
+            for open in ["ListenDatagram=/run/a", "ListenDatagram=@a", "unknown"] {
+                let (status, line) = planned(mode, open, NEW, true);
+                assert!(matches!(status, Status::Kept { .. }), "{mode} {open}: {status:?}");
+                assert!(line.contains(SCOPE), "{line}");
+                for (kernel, launcher) in [(OLD, true), (NEW, false)] {
+                    let (status, line) = planned(mode, open, kernel, launcher);
+                    assert!(weakness(&status).contains("a.socket hands it"), "{mode} {open}: {status:?}");
+                    assert!(!line.contains(SCOPE), "{line}");
+                }
+            }
+        }
+        let joined = r#""mode": "joined", "namespace": "/run/netns/vpn""#;
+        let (status, line) = planned(joined, "ListenDatagram=@a", NEW, true);
+        assert!(line.contains(SCOPE) && !weakness(&status).contains("a.socket"), "{status:?} {line}");
+        let (status, _) = planned(joined, "ListenDatagram=@a", OLD, true);
+        assert!(weakness(&status).contains("a.socket hands it"), "{status:?}");
     }
 }

@@ -1,11 +1,16 @@
 //! Sockets from activation, for a service that is not in the machine's network.
 
-use super::Network;
 use super::check::conflict;
+use super::{ABSTRACT_SOCKETS_CLOSED, Network};
 use crate::diagnostic::Kind;
 use crate::filter;
-use crate::planner::{Finding, Mechanism, Planner};
+use crate::planner::{Choice, Finding, Mechanism, Planner, guarantee};
+use crate::scalar::SocketName;
+use crate::socket::Socket;
 use crate::target::{Kernel, Netfilter};
+
+/// What has Landlock keep the service from abstract sockets of others.
+pub(super) const SCOPE: &str = "--scope=abstract-unix-socket";
 
 impl Network {
     /// What closes the sockets that are handed to the service: a mechanism as it is where there are none, and with a packet
@@ -21,6 +26,40 @@ impl Network {
             .summary(format!("{what}, and a packet filter on the sockets that are handed to it"))
             .since_kernel(Kernel::new(5, 13))
             .unless((!filters).then(|| without.to_owned()))
+    }
+
+    /// The first of the sockets that are handed to the service by which it may send to any name of a unix socket: datagrams
+    /// need no connection, and an abstract name is looked up in the network that the socket was made in.
+    pub(super) fn handed_datagrams(planner: &Planner<'_>) -> Option<String> {
+        let may = |name: &str| {
+            let known = planner.sockets.iter().find(|socket| socket.name.as_str() == name);
+            known.is_none_or(Socket::unix_datagrams)
+        };
+        let mut named = planner.policy.sockets.iter().map(SocketName::as_str);
+        named.find(|name| may(name)).map(str::to_owned)
+    }
+
+    /// How abstract sockets are closed where the service is not in the machine's network: by this mechanism, and by Landlock
+    /// beside it where a socket is handed in.
+    pub(super) fn abstract_beside_handed(
+        planner: &Planner<'_>,
+        what: &str,
+        mechanism: impl Fn() -> Mechanism,
+    ) -> Choice {
+        let closed = guarantee(&ABSTRACT_SOCKETS_CLOSED);
+        let Some(socket) = Self::handed_datagrams(planner) else {
+            return closed.by(mechanism().summary(what));
+        };
+        let scoped = mechanism()
+            .summary(format!(
+                "{what}, and a Landlock domain for the sockets that are handed to it, by sandboxed-launch"
+            ))
+            .and_landlock(vec![SCOPE.to_owned()], Kernel::new(6, 12));
+        let open = format!(
+            "by a unix datagram socket, such as {socket} hands it or may, it sends to the machine's abstract sockets: Landlock, \
+             which would keep it from that, takes sandboxed-launch and Linux 6.12"
+        );
+        closed.by(scoped).or(mechanism().summary(what).weakened(Some(open)))
     }
 
     /// Plans that filter.

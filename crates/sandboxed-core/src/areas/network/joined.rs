@@ -4,8 +4,8 @@ use sandboxed_systemd::name::UnitName;
 use sandboxed_systemd::value::Value;
 
 use super::{
-    ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, Network,
-    OFFER_LIMITED, PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN,
+    EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, Network, OFFER_LIMITED, PORTS_NOT_EXHAUSTED,
+    PORTS_NOT_TAKEN,
 };
 use crate::plan::Namespace;
 use crate::planner::{Mechanism, Planner, guarantee, path};
@@ -29,13 +29,16 @@ impl Network {
             (&EGRESS_LIMITED, "which other machines are reached"),
             (&PORTS_NOT_EXHAUSTED, "how many ports the service uses up"),
             (&OFFER_LIMITED, "who reaches the service's ports"),
-            (
-                &ABSTRACT_SOCKETS_CLOSED,
-                "this machine's abstract sockets are closed, and whose others there are",
-            ),
         ] {
             kept |= guarantee(promised).by(inside(planner).leaves_open(open(what))).keep(planner);
         }
+        let what = format!("the network namespace {}, which something else has made", joined.path());
+        let others = || {
+            Mechanism::service("NetworkNamespacePath", path(joined).map(Value::Path)).leaves_open(open(
+                "whether this machine's abstract sockets are closed, and whose others there are,",
+            ))
+        };
+        kept |= Self::abstract_beside_handed(planner, &what, others).keep(planner);
         kept |= guarantee(&PORTS_NOT_TAKEN)
             .by(self.landlocked(inside(planner), Some("whatever has made its network"), None))
             .or(inside(planner).leaves_open(open("which ports the service takes")))

@@ -8,8 +8,8 @@ use sandboxed_systemd::value::{AbsPath, Value};
 
 use super::check::{conflict, no_rules};
 use super::{
-    ABSTRACT_SOCKETS_CLOSED, EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, LocalEndpoint,
-    Network, OFFER_LIMITED, PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN, Peers, Protocol,
+    EGRESS_LIMITED, HOST_NETWORKS_CLOSED, LOCAL_PORTS_CLOSED, LocalEndpoint, Network, OFFER_LIMITED,
+    PORTS_NOT_EXHAUSTED, PORTS_NOT_TAKEN, Peers, Protocol,
 };
 use crate::diagnostic::Kind;
 use crate::filter::{self, Asked, Scope, Uplinks};
@@ -68,9 +68,8 @@ impl Network {
             .by(own("a network of its own, into which only offered ports lead"))
             .except(offered())
             .keep(planner);
-        kept |= guarantee(&ABSTRACT_SOCKETS_CLOSED)
-            .by(own("a network of its own, to which abstract sockets belong"))
-            .keep(planner);
+        let what = "a network of its own, to which abstract sockets belong";
+        kept |= Self::abstract_beside_handed(planner, what, || own(what)).keep(planner);
         if !kept {
             return;
         }
