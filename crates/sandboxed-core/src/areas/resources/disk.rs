@@ -22,6 +22,12 @@ impl Resources {
     pub(super) fn disk_space(&self, planner: &mut Planner<'_>) {
         let filesystem = &planner.policy.filesystem;
         let made: Vec<String> = planner.base.iter().flat_map(Unit::directories).collect();
+        let in_memory = made.iter().find(|path| below(path, "/run")).map(|path| {
+            format!(
+                "{path}, which systemd makes for the unit (`RuntimeDirectory=`), is in the machine's own /run, which the service can \
+                 fill: what it keeps there for itself alone can be in /tmp, whose size is bounded"
+            )
+        });
         let made: Vec<String> = made
             .into_iter()
             // What is in memory, and what root alone writes.
@@ -31,13 +37,17 @@ impl Resources {
             filesystem.state.iter().chain(&filesystem.writable).map(|path| path.path().to_owned()).collect();
         let temporary = format!("temporary directories of {} each", filesystem.temporary_size);
         if made.is_empty() && written.is_empty() && !planner.base.is_empty() {
-            let nothing = Mechanism::named(format!("{temporary}, and nothing else that it can write"));
+            let nothing = match in_memory {
+                None => Mechanism::named(format!("{temporary}, and nothing else that it can write")),
+                open => Mechanism::named(temporary).weakened(open),
+            };
             guarantee(&DISK_SPACE_LIMITED).by(nothing).keep(planner);
             return;
         }
         let Some(size) = &self.disk else {
             let open = Mechanism::named(temporary)
-                .leaves_open("without `resources.disk` the service can fill the disk that its state is on");
+                .leaves_open("without `resources.disk` the service can fill the disk that its state is on")
+                .weakened(in_memory);
             guarantee(&DISK_SPACE_LIMITED).by(open).keep(planner);
             return;
         };
@@ -52,12 +62,14 @@ impl Resources {
             Mechanism::named(format!("{temporary}, and project quotas on its own directories")),
             |mechanism, (directive, _)| mechanism.and(directive, Value::Bytes(size)),
         );
+        let quotas = quotas.weakened(in_memory.clone());
         let each_file = Mechanism::service("LimitFSIZE", Value::Bytes(size))
             .summary(format!("{temporary}, and LimitFSIZE="))
             .leaves_open(
                 "each file is bounded, and their number is not: bounding all of them takes systemd 258 and project quotas on \
                  the file system of the unit's own StateDirectory=",
-            );
+            )
+            .weakened(in_memory);
         let reason = no_quotas(planner, &written, &made);
         guarantee(&DISK_SPACE_LIMITED).by(quotas.unless(reason)).or(each_file).keep(planner);
     }
@@ -95,9 +107,15 @@ mod tests {
     use crate::unit::Unit;
 
     fn planned(disk: &str, unit: &str, target: &str, quotas: &str) -> (Plan, Status) {
-        let policy = format!(
-            r#"{{ "version": 1, "name": "a", "units": ["a.service"], "filesystem": {{ "state": ["/var/lib/a"] }}{disk} }}"#
-        );
+        planned_as(&format!(r#", "filesystem": {{ "state": ["/var/lib/a"] }}{disk}"#), unit, target, quotas)
+    }
+
+    fn without_state(unit: &str) -> (Plan, Status) {
+        planned_as("", unit, "debian-13", "")
+    }
+
+    fn planned_as(more: &str, unit: &str, target: &str, quotas: &str) -> (Plan, Status) {
+        let policy = format!(r#"{{ "version": 1, "name": "a", "units": ["a.service"]{more} }}"#);
         let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
         let mut target: Target = target.parse().unwrap();
         target.project_quotas = HostPath::new(quotas).into_iter().collect();
@@ -110,7 +128,14 @@ mod tests {
         (plan, status)
     }
 
-    /// A bound holds where the target has what it takes, and is named as weak everywhere else.
+    fn weakness(status: &Status) -> &str {
+        match status {
+            Status::Weak { weakness, .. } => weakness,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A bound on all is asked for where the target has what it takes, a bound on each file everywhere else.
     #[test]
     fn the_disk_is_bounded_or_said_not_to_be() {
         const DISK: &str = r#", "resources": { "disk": "8M" }"#;
@@ -124,12 +149,37 @@ mod tests {
             [(made, NEW, ""), (made, "debian-13", "/var/lib"), ("", NEW, "/var/lib"), (made, NEW, "/srv")]
         {
             let (plan, status) = planned(DISK, unit, target, quotas);
-            assert!(matches!(status, Status::Weak { .. }), "{unit} {target} {quotas}: {status:?}");
+            assert!(
+                weakness(&status).starts_with("each file is bounded"),
+                "{unit} {target} {quotas}: {status:?}"
+            );
             assert!(plan.lines("StateDirectoryQuota").is_empty());
             assert_eq!(plan.lines("LimitFSIZE"), ["8388608"]);
         }
         let (plan, status) = planned("", made, NEW, "/var/lib");
         assert!(matches!(status, Status::Weak { .. }), "{status:?}");
         assert!(plan.lines("LimitFSIZE").is_empty());
+    }
+
+    /// The machine's /run is of all, and full it keeps systemd from reading units.
+    #[test]
+    fn a_directory_in_run_is_named() {
+        const DISK: &str = r#", "resources": { "disk": "8M" }"#;
+        let named = |disk: &str, unit: &str, target: &str| {
+            let (_, status) = planned(disk, unit, target, "/var/lib");
+            match status {
+                Status::Weak { weakness, .. } => weakness.contains("/run/a, which systemd makes"),
+                _ => false,
+            }
+        };
+        for (disk, target) in [("", "debian-13"), (DISK, "debian-13"), (DISK, "systemd=258,kernel=6.12")] {
+            let state = "StateDirectory=a\n";
+            assert!(!named(disk, state, target), "{disk} {target}");
+            assert!(named(disk, &format!("{state}RuntimeDirectory=a\n"), target), "{disk} {target}");
+        }
+        let (_, status) = without_state("");
+        assert!(matches!(status, Status::Kept { .. }), "{status:?}");
+        let (_, status) = without_state("RuntimeDirectory=a\n");
+        assert!(weakness(&status).starts_with("/run/a, which systemd makes"), "{status:?}");
     }
 }
