@@ -282,11 +282,12 @@ lexical! {
 }
 
 lexical! {
-    /// A system call, or a group of them such as `@network-io`, as in systemd.exec(5), SystemCallFilter=.
+    /// A system call, or a group of them such as `@network-io`, as in systemd.exec(5), SystemCallFilter=. A name that systemd
+    /// does not know is an error.
     SystemCall, "System call or group",
     r"^@?[a-z0-9_-]{1,64}$",
     "the name of a system call, or a group with `@` in front",
-    ["@system-service", "mlock"],
+    ["@system-service", "mlock", "@aio", "@basic-io", "@chown", "@clock", "@cpu-emulation", "@debug", "@default", "@file-system", "@io-event", "@ipc", "@keyring", "@known", "@memlock", "@module", "@mount", "@network-io", "@obsolete", "@pkey", "@privileged", "@process", "@raw-io", "@reboot", "@resources", "@sandbox", "@setuid", "@signal", "@swap", "@sync", "@timer"],
     |text| {
         let name = text.strip_prefix('@').unwrap_or(text);
         (1..=64).contains(&name.len())

@@ -9,10 +9,12 @@
 //! - [`directive`] — the table: since when, where documented, how parsed, what happens without kernel support
 //! - [`value`] — typed values, the only way to put text into a unit
 //! - [`name`] — unit names, escaping, slices and their place in the cgroup tree
+//! - [`system_call`] — the system calls and groups that `SystemCallFilter=` knows
 //! - [`mod@unit`] — [`unit::UnitText`] writes units, [`unit::ParsedUnit`] reads them with their drop-ins
 
 pub mod directive;
 pub mod name;
+pub mod system_call;
 pub mod unit;
 pub mod value;
 mod version;

@@ -2,12 +2,14 @@
 //!
 //! systemd.exec(5), section SYSTEM CALL FILTERING; seccomp(2).
 
+use sandboxed_systemd::system_call;
 use sandboxed_systemd::value::Value;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::{Instead, Kind, nearest};
 use crate::guarantee::guarantees;
-use crate::planner::{Mechanism, Planner, guarantee};
+use crate::planner::{Finding, Mechanism, Planner, guarantee};
 use crate::scalar::SystemCall;
 
 /// Which system calls the service may make. Others fail with `EPERM`.
@@ -92,6 +94,7 @@ guarantees! { Syscalls;
 impl Syscalls {
     /// Plans this area.
     pub(super) fn plan(&self, planner: &mut Planner<'_>) {
+        self.names(planner);
         // The first list decides the kind: what it allows is all there is, the second takes from it and the third puts
         // back (systemd.exec(5), SystemCallFilter=).
         let names = |calls: &[SystemCall]| calls.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -116,12 +119,48 @@ impl Syscalls {
     }
 }
 
+impl Syscalls {
+    /// Finds names that systemd does not know, which it would leave out with a warning.
+    fn names(&self, planner: &mut Planner<'_>) {
+        for (list, calls) in [("allow", &self.allow), ("deny", &self.deny), ("except", &self.except)] {
+            for (index, call) in calls.iter().enumerate() {
+                let field = format!("/syscalls/{list}/{index}");
+                let name = call.as_str();
+                if system_call::expand(name).is_empty() {
+                    planner.find(Finding::new(unknown(name), field));
+                } else if let Some(since) =
+                    system_call::since(name).filter(|since| *since > planner.target.systemd)
+                {
+                    let reason = format!(
+                        "the group {name} needs systemd {since}, and what an older one makes of it is nothing"
+                    );
+                    let kind = Kind::TargetCannot { guarantee: &SYSTEM_CALLS_LIMITED, reason };
+                    planner.find(Finding::new(kind, field));
+                }
+            }
+        }
+    }
+}
+
+/// A name that is none, and the nearest one that is: the same with or without the sign of a group, else one that is like it.
+fn unknown(name: &str) -> Kind {
+    let other = name.strip_prefix('@').map_or_else(|| format!("@{name}"), str::to_owned);
+    let other = (!system_call::expand(&other).is_empty()).then_some(other);
+    let (expected, near) = if name.starts_with('@') {
+        ("a group of system calls that systemd knows", nearest(name, system_call::groups()))
+    } else {
+        ("a system call that systemd knows", nearest(name, system_call::calls()))
+    };
+    let instead = other.or(near).map(|near| Instead::Meant(near.into()));
+    Kind::WrongValue { value: name.into(), expected: expected.to_owned(), instead }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::json;
     use crate::resolve::{Surroundings, resolve};
     use crate::target::Target;
-    use sandboxed_systemd::value::Value;
 
     /// The lists of the filter that a policy gets.
     fn filter(syscalls: &str) -> (Vec<String>, Vec<String>) {
@@ -150,5 +189,49 @@ mod tests {
         let (deny, except) = filter(r#"{ "deny": [], "except": ["memfd_create"] }"#);
         assert!(deny.contains(&"memfd_create".to_owned()), "{deny:?}");
         assert_eq!(except, ["memfd_create"]);
+    }
+
+    /// What is found in a policy with these lists, by field.
+    fn found(syscalls: &str, target: &str) -> Vec<(String, String, Option<String>)> {
+        let policy =
+            format!(r#"{{ "version": 1, "name": "a", "units": ["a.service"], "syscalls": {syscalls} }}"#);
+        let target: Target = target.parse().unwrap();
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let findings = match resolved.plan(&target, Surroundings::default()) {
+            Ok(_) => Vec::new(),
+            Err(findings) => findings,
+        };
+        let meant = |kind: &Kind| kind.value_meant().and_then(|value| value.as_str().map(str::to_owned));
+        let about = |one: &Finding| (one.field.clone(), one.kind.code().to_owned(), meant(&one.kind));
+        findings.iter().map(about).collect()
+    }
+
+    #[test]
+    fn a_name_that_systemd_would_leave_out_is_an_error() {
+        let wrong = |field: &str, meant: Option<&str>| {
+            (format!("/syscalls/{field}"), "wrong-value".to_owned(), meant.map(str::to_owned))
+        };
+        assert_eq!(
+            found(
+                r#"{ "allow": ["@system-servic", "opne", "open"], "deny": ["opne", "@mlock"], "except": ["qqqqqqq", "mount"] }"#,
+                "debian-13"
+            ),
+            [
+                wrong("allow/0", Some("@system-service")),
+                wrong("allow/1", Some("open")),
+                wrong("deny/0", Some("open")),
+                wrong("deny/1", Some("mlock")),
+                wrong("except/0", None),
+            ]
+        );
+        // A call that has the name of a group, and a group without its sign.
+        assert_eq!(
+            found(r#"{ "deny": ["sync", "keyring"] }"#, "debian-13"),
+            [wrong("deny/1", Some("@keyring"))]
+        );
+        assert_eq!(found(r#"{ "deny": ["@sandbox"] }"#, "debian-13"), []);
+        let old = found(r#"{ "deny": ["@sandbox"] }"#, "debian-12");
+        assert_eq!(old, [("/syscalls/deny/0".to_owned(), "target-cannot".to_owned(), None)]);
+        assert!(DENIED.iter().all(|name| !system_call::expand(name).is_empty()));
     }
 }
