@@ -114,12 +114,38 @@ impl Syscalls {
             .by(Mechanism::service("SystemCallArchitectures", Value::words(["native"])))
             .keep(planner);
         guarantee(&NO_WRITE_EXECUTE)
-            .by(Mechanism::service("MemoryDenyWriteExecute", Value::Bool(true)))
+            .by(Mechanism::service("MemoryDenyWriteExecute", Value::Bool(true))
+                .leaves_open(
+                    "by /proc/self/mem it writes its own executable memory all the same, where the kernel is not started with \
+                     `proc_mem.force_override=never` (Linux 6.12)",
+                )
+                .weakened(self.opens(MEMORY_FILES).map(|call| format!("a file that {call} makes can be mapped once to write and once to execute"))))
             .keep(planner);
     }
 }
 
+/// What makes files that are only in memory, and on no mount.
+pub(super) const MEMORY_FILES: &str = "memfd_create";
+
+/// What does the work of other calls where no filter sees it.
+pub(super) const URING: &str = "io_uring_setup";
+
 impl Syscalls {
+    /// The call, where the service may make it: what rests on that it may not is weak then.
+    pub(super) fn opens(&self, call: &'static str) -> Option<&'static str> {
+        let has =
+            |names: &[SystemCall]| names.iter().any(|name| system_call::expand(name.as_str()).contains(call));
+        let denied = has(&self.deny) || DENIED.iter().any(|name| system_call::expand(name).contains(call));
+        (has(&self.except) || has(&self.allow) && !denied).then_some(call)
+    }
+
+    /// Why a filter that looks at how a call is made holds no more, if it does not.
+    pub(super) fn unseen(&self, what: &str) -> Option<String> {
+        self.opens(URING).map(|call| {
+            format!("{call} is allowed: what is asked for by a ring is not seen by the filter that {what}")
+        })
+    }
+
     /// Finds names that systemd does not know, which it would leave out with a warning.
     fn names(&self, planner: &mut Planner<'_>) {
         for (list, calls) in [("allow", &self.allow), ("deny", &self.deny), ("except", &self.except)] {
@@ -132,7 +158,7 @@ impl Syscalls {
                     system_call::since(name).filter(|since| *since > planner.target.systemd)
                 {
                     let reason = format!(
-                        "the group {name} needs systemd {since}, and what an older one makes of it is nothing"
+                        "the group {name} needs systemd {since}, and an older one leaves it out with a warning"
                     );
                     let kind = Kind::TargetCannot { guarantee: &SYSTEM_CALLS_LIMITED, reason };
                     planner.find(Finding::new(kind, field));
@@ -157,10 +183,14 @@ fn unknown(name: &str) -> Kind {
 
 #[cfg(test)]
 mod tests {
+    use sandboxed_systemd::name::UnitName;
+
     use super::*;
     use crate::json;
+    use crate::plan::Status;
     use crate::resolve::{Surroundings, resolve};
     use crate::target::Target;
+    use crate::unit::Unit;
 
     /// The lists of the filter that a policy gets.
     fn filter(syscalls: &str) -> (Vec<String>, Vec<String>) {
@@ -233,5 +263,45 @@ mod tests {
         let old = found(r#"{ "deny": ["@sandbox"] }"#, "debian-12");
         assert_eq!(old, [("/syscalls/deny/0".to_owned(), "target-cannot".to_owned(), None)]);
         assert!(DENIED.iter().all(|name| !system_call::expand(name).is_empty()));
+    }
+
+    /// The guarantees that are weak with these lists and a reason that has this in it.
+    fn weak(syscalls: &str, reason: &str) -> Vec<&'static str> {
+        let policy =
+            format!(r#"{{ "version": 1, "name": "a", "units": ["a.service"], "syscalls": {syscalls} }}"#);
+        let target: Target = "debian-13".parse().unwrap();
+        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let name = UnitName::new("a.service").unwrap();
+        let units = [Unit::parse(name, "[Service]\nUser=a\nExecStart=/bin/a\n").unwrap()];
+        let (plan, _) =
+            resolved.plan(&target, Surroundings { units: &units, ..Surroundings::default() }).unwrap();
+        let weak = plan.outcomes.iter().filter(|outcome| match &outcome.status {
+            Status::Weak { weakness, .. } => weakness.contains(reason),
+            _ => false,
+        });
+        weak.map(|outcome| outcome.guarantee).collect()
+    }
+
+    #[test]
+    fn what_rests_on_a_denied_call_is_weak_where_it_is_allowed() {
+        assert_eq!(weak("{}", "/proc/self/mem"), ["no-write-execute"]);
+        for closed in ["{}", r#"{ "deny": [] }"#, r#"{ "allow": ["@known"] }"#, r#"{ "except": ["mlock"] }"#]
+        {
+            assert_eq!(weak(closed, "memfd_create"), [""; 0], "{closed}");
+            assert_eq!(weak(closed, "io_uring_setup"), [""; 0], "{closed}");
+        }
+        for open in [r#"["memfd_create"]"#, r#"["@ipc"]"#, r#"["@system-service"]"#] {
+            let list = format!(r#"{{ "except": {open} }}"#);
+            assert_eq!(weak(&list, "memfd_create"), ["programs-fixed", "no-write-execute"], "{open}");
+        }
+        for open in [r#"["io_uring_setup"]"#, r#"["@aio"]"#] {
+            let list = format!(r#"{{ "except": {open} }}"#);
+            let unseen = weak(&list, "io_uring_setup is allowed");
+            assert_eq!(
+                unseen,
+                ["address-families-limited", "protocols-limited", "no-setuid-files"],
+                "{open}"
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ use sandboxed_systemd::value::{AbsPath, PathSpec, Value};
 use super::paths::spec;
 use super::{Filesystem, PROGRAMS_FIXED, Root};
 use crate::areas::privileges::NamespaceKind;
+use crate::areas::syscalls::MEMORY_FILES;
 use crate::planner::{Mechanism, Planner, guarantee};
 use crate::scalar::HostPath;
 use crate::target::{Distribution, Kernel, Target};
@@ -50,9 +51,14 @@ impl Filesystem {
         let own = (!own.is_empty()).then(|| "/run".to_owned()).into_iter().chain(own);
         let own = own.filter_map(|path| AbsPath::new(&path).ok()).map(|path| PathSpec::new(path).optional());
         let denied = std::iter::once(PathSpec::new(AbsPath::root())).chain(own).map(in_root).collect();
+        let in_memory = planner.policy.syscalls.opens(MEMORY_FILES);
+        let in_memory = in_memory.map(|call| {
+            format!("{call} is allowed: a file that it makes is on no mount, and is executed by execveat(2) whatever is in it")
+        });
         guarantee(&PROGRAMS_FIXED)
             .by(Mechanism::service("NoExecPaths", Value::Paths(denied))
-                .and("ExecPaths", Value::Paths(allowed)))
+                .and("ExecPaths", Value::Paths(allowed))
+                .weakened(in_memory))
             .with(Self::landlocked(
                 planner,
                 Mechanism::named("a Landlock domain in which nothing else is executed, by sandboxed-launch")

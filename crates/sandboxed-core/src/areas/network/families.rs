@@ -102,9 +102,12 @@ impl Network {
         let names: Vec<String> = self.protocols.iter().map(|protocol| protocol.name().to_owned()).collect();
         let none = (!self.has_internet()).then(|| "there is no need".to_owned());
         let option = format!("--internet-protocols={}", names.join(","));
-        let by_launcher = Mechanism::launcher(option, "a last system call filter").unless(none.clone());
+        let unseen = planner.policy.syscalls.unseen("looks at a socket's protocol");
+        let by_launcher = Mechanism::launcher(option, "a last system call filter")
+            .unless(none.clone())
+            .weakened(unseen.clone());
         let otherwise = match none {
-            Some(_) => Mechanism::named("the service can make no internet socket"),
+            Some(_) => Mechanism::named("the service can make no internet socket").weakened(unseen),
             None => Mechanism::named("nothing").leaves_open(
                 "RestrictAddressFamilies= does not look at a socket's protocol, and there is no sandboxed-launch to do it: \
                  sockets of rare protocols (SCTP, DCCP, MPTCP) make the kernel load their modules",
@@ -144,7 +147,8 @@ impl Network {
             if families.is_empty() { Value::word("none") } else { Value::allow(families.iter().copied()) };
         let families = families.iter().map(|&name| name.to_owned());
         guarantee(&ADDRESS_FAMILIES_LIMITED)
-            .by(Mechanism::service("RestrictAddressFamilies", list))
+            .by(Mechanism::service("RestrictAddressFamilies", list)
+                .weakened(planner.policy.syscalls.unseen("looks at a socket's address family")))
             .except(families)
             .keep(planner);
     }
@@ -168,7 +172,8 @@ impl Network {
             let no_pairs =
                 Mechanism::launcher("--no-datagram-pairs", "no unix socket that could send to a name")
                     .leaves_open(SQUAT)
-                    .unless(handed);
+                    .unless(handed)
+                    .unless(planner.policy.syscalls.unseen("keeps it from unix sockets"));
             let pairs = format!(
                 "{shared}: a pair of sockets, which RestrictAddressFamilies= does not look at, reaches them"
             );
