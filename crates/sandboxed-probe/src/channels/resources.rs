@@ -237,11 +237,19 @@ pub(super) const CHANNELS: &[Channel] = &[
     },
 ];
 
-/// Whether a crash would have the kernel start a handler: a piped pattern does at every limit but 1. Crashing is not tried,
-/// for the handler would work.
+/// Whether a crash would have the kernel start a handler: a piped pattern does at every limit but 1, one that names a socket
+/// at every limit (Linux 6.16). Crashing is not tried, for the handler would work.
 fn core_handler(targets: &Targets) -> Attempt {
-    if let Some(pattern) = targets.host.core_pattern.as_deref().filter(|pattern| !pattern.starts_with('|')) {
-        return Err(Shut::missing(format!("the host has no handler: its core_pattern is {pattern}")));
+    match targets.host.core_pattern.as_deref() {
+        Some(pattern) if pattern.starts_with('@') => {
+            return Ok(format!(
+                "the core_pattern {pattern} names a socket, for which the kernel asks for no limit"
+            ));
+        }
+        Some(pattern) if !pattern.starts_with('|') => {
+            return Err(Shut::missing(format!("the host has no handler: its core_pattern is {pattern}")));
+        }
+        _ => {}
     }
     if process::limit(process::CORE)? != (1, 1) {
         let (soft, hard) = process::limit(process::CORE)?;

@@ -16,6 +16,7 @@ use crate::number::integer;
 use crate::planner::{Finding, Mechanism, Planner, guarantee, path};
 use crate::policy::present;
 use crate::scalar::{Memory, Size};
+use crate::target::Kernel;
 use crate::unit::Unit;
 
 /// How much of the machine the service may use. The limits are of its slice: they hold for all of its processes together.
@@ -171,15 +172,21 @@ impl Resources {
         // At a limit of 0 the kernel still starts the handler of a piped core_pattern, as root and with the service's memory;
         // at 1 it does not, and writes no file either: core(5), fs/coredump.c.
         let dumps = || Mechanism::service("LimitCORE", Value::Number(1));
+        // do_coredump() asks for the limit where a program is the handler, and not where a socket is.
+        let socket = (planner.target.kernel >= Kernel::new(6, 16)).then(|| {
+            "where the machine's core_pattern names a socket (`@…`), which Linux knows since 6.16, the kernel hands it a dump at any limit"
+                .to_owned()
+        });
         let opened = self.core_dumps.then(|| "the policy lets the service leave core dumps".to_owned());
         let locked =
             Mechanism::launcher("--lock-core-limit", "LimitCORE= of 1, which the service cannot change")
-                .and("LimitCORE", Value::Number(1));
+                .and("LimitCORE", Value::Number(1))
+                .weakened(socket.clone());
         let otherwise = match &opened {
             Some(reason) => Mechanism::named("nothing").leaves_open(reason.clone()),
             None => dumps().leaves_open(
                 "the service can lower the limit from 1 to 0, at which the kernel starts the handler of a piped core_pattern",
-            ),
+            ).weakened(socket),
         };
         guarantee(&NO_CORE_DUMPS).by(locked.unless(opened)).or(otherwise).keep(planner);
     }
@@ -210,7 +217,13 @@ impl Resources {
         let above = made.filter_map(|directory| AbsPath::new(&directory).ok()?.parent());
         let paths: BTreeSet<AbsPath> = std::iter::once(AbsPath::root()).chain(written).chain(above).collect();
         let rates = || Value::Rates(paths.iter().map(|path| (path.clone(), bytes)).collect());
-        weight.and_slice("IOReadBandwidthMax", rates()).and_slice("IOWriteBandwidthMax", rates())
+        weight
+            .and_slice("IOReadBandwidthMax", rates())
+            .and_slice("IOWriteBandwidthMax", rates())
+            .leaves_open(
+                "sync(2) and syncfs(2) have the disks take what all others have left to write as well, and what a file system \
+                 writes into its journal for the service counts for nobody",
+            )
     }
 }
 
@@ -242,4 +255,49 @@ fn bytes(text: &str) -> u64 {
 
 fn percent(share: u64) -> Value {
     Value::Percent(u16::try_from(share).unwrap_or(u16::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use sandboxed_systemd::name::UnitName;
+
+    use crate::json;
+    use crate::plan::Status;
+    use crate::resolve::{Surroundings, resolve};
+    use crate::target::{Kernel, Target};
+    use crate::unit::Unit;
+
+    /// What becomes of a guarantee, with these resources on this kernel.
+    fn status(guarantee: &str, resources: &str, kernel: Kernel) -> Status {
+        let policy = format!(
+            r#"{{ "version": 1, "name": "a", "units": ["a.service"], "resources": {{ {resources} }} }}"#
+        );
+        let mut target: Target = "debian-13".parse().unwrap();
+        target.kernel = kernel;
+        let name = UnitName::new("a.service").unwrap();
+        let units = [Unit::parse(name, "[Service]\nUser=a\nExecStart=/bin/a\n").unwrap()];
+        let surroundings = Surroundings { units: &units, ..Surroundings::default() };
+        let (plan, _) = resolve(&json::parse(&policy).unwrap()).unwrap().plan(&target, surroundings).unwrap();
+        plan.outcomes.iter().find(|outcome| outcome.guarantee == guarantee).unwrap().status.clone()
+    }
+
+    fn weakness(status: &Status) -> Option<&str> {
+        match status {
+            Status::Weak { weakness, .. } => Some(weakness),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_socket_for_core_dumps_is_named_where_the_kernel_knows_it() {
+        let on = |kernel| status("no-core-dumps", "", kernel);
+        assert!(matches!(on(Kernel::new(6, 15)), Status::Kept { .. }));
+        assert!(weakness(&on(Kernel::new(6, 16))).unwrap().contains("core_pattern"));
+    }
+
+    #[test]
+    fn a_limit_of_the_disks_does_not_bound_what_others_left_to_write() {
+        let limited = status("disks-shared", r#""ioBandwidth": "50M""#, Kernel::new(6, 12));
+        assert!(weakness(&limited).unwrap().contains("sync(2)"), "{limited:?}");
+    }
 }
