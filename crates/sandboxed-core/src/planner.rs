@@ -115,6 +115,12 @@ impl Mechanism {
         Self { launch: vec![option.into()], ..Self::named(format!("{summary}, by sandboxed-launch")) }
     }
 
+    /// And a further option of the launcher.
+    pub(crate) fn and_launch(mut self, option: &str) -> Self {
+        self.launch.push(option.to_owned());
+        self
+    }
+
     /// And what the launcher has Landlock restrict, since a kernel: landlock(7).
     pub(crate) fn and_landlock(mut self, options: Vec<String>, since: Kernel) -> Self {
         self.launch.extend(options);

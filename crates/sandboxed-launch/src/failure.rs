@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Namespaces,
     /// Taking the place of the service manager's notification socket: `226/NAMESPACE`.
     Notification,
+    /// Giving the standard streams names: `209/STDOUT`.
+    Streams,
     /// Mapping the user into the new user namespace: `217/USER`.
     User,
     /// Starting a process: `204/MEMORY`.
@@ -38,6 +40,7 @@ impl Step {
         match self {
             Self::Signals => 207,
             Self::Namespaces | Self::Notification => 226,
+            Self::Streams => 209,
             Self::User => 217,
             Self::Fork => 204,
             Self::Capabilities => 218,
@@ -58,7 +61,7 @@ impl Step {
             Self::User => Some("user.max_user_namespaces may be 0"),
             Self::Capabilities => Some("the launcher needs CAP_SETPCAP (AmbientCapabilities=)"),
             Self::Landlock => Some("the kernel may be older than the option asks for"),
-            Self::Signals | Self::Fork | Self::Seccomp | Self::Execute => None,
+            Self::Signals | Self::Streams | Self::Fork | Self::Seccomp | Self::Execute => None,
         }
     }
 }

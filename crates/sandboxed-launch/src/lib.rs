@@ -36,7 +36,7 @@ pub use sys::process::arguments;
 use std::ffi::{OsString, c_int};
 
 use failure::Failure;
-use options::Request;
+use options::{Options, Request};
 
 /// Does what the command line asks for, and returns the exit status if that is not to become another program.
 pub fn run(arguments: Vec<OsString>) -> c_int {
@@ -49,12 +49,21 @@ pub fn run(arguments: Vec<OsString>) -> c_int {
             println!("sandboxed-launch {}", env!("CARGO_PKG_VERSION"));
             return 0;
         }
-        Ok(Request::Launch(options)) if options.namespaces.pid => supervisor::run(&options),
-        Ok(Request::Launch(options)) => service::run_in_place(&options).map(|never| match never {}),
+        Ok(Request::Launch(options)) => launch(&options),
         Err(error) => Err(Failure::from(error)),
     };
     result.unwrap_or_else(|failure| {
         failure.report();
         failure.exit_status()
     })
+}
+
+fn launch(options: &Options) -> Result<c_int, Failure> {
+    if options.named_streams {
+        stdio::name()?;
+    }
+    if options.namespaces.pid {
+        return supervisor::run(options);
+    }
+    service::run_in_place(options).map(|never| match never {})
 }

@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) internet_protocols: Option<Vec<InternetProtocol>>,
     /// No pairs of unix sockets that take datagrams.
     pub(crate) no_datagram_pairs: bool,
+    /// The standard streams get a name, so that they take no other.
+    pub(crate) named_streams: bool,
     /// What Landlock restricts.
     pub(crate) landlock: LandlockOptions,
     /// The name the program sees as its own, when it is not its path.
@@ -199,7 +201,7 @@ pub(crate) enum Request {
 }
 
 /// The options, in the order of the help text, and whether each takes a value and can be given more than once.
-const OPTIONS: [(&str, Takes); 25] = [
+const OPTIONS: [(&str, Takes); 26] = [
     ("pid-namespace", Takes::Nothing),
     ("ipc-namespace", Takes::Nothing),
     ("uts-namespace", Takes::Nothing),
@@ -217,6 +219,7 @@ const OPTIONS: [(&str, Takes); 25] = [
     ("lock-core-limit", Takes::Nothing),
     ("internet-protocols", Takes::Value),
     ("no-datagram-pairs", Takes::Nothing),
+    ("named-streams", Takes::Nothing),
     ("scope", Takes::Value),
     ("tcp-bind-only", Takes::Value),
     ("tcp-connect-only", Takes::Value),
@@ -323,6 +326,7 @@ impl Options {
                 }
             }
             "no-datagram-pairs" => self.no_datagram_pairs = true,
+            "named-streams" => self.named_streams = true,
             "scope" => {
                 for word in words(value) {
                     self.landlock.scopes |= match word.to_str() {

@@ -7,6 +7,7 @@ use sandboxed_testbed::{Machine, Suite, Tree};
 
 pub(crate) const CASES: &[Case] = &[
     Case::new("abstract_names::a_handed_datagram_socket_sends_to_none", handed),
+    Case::new("abstract_names::standard_output_takes_none", streams),
     Case::new("abstract_names::a_pair_of_sockets_sends_to_none", pairs),
 ];
 
@@ -70,6 +71,28 @@ fn handed(suite: Suite) -> Result<()> {
     Ok(())
 }
 
+/// systemd connects standard output to the journal before it makes the service a network of its own.
+fn streams(suite: Suite) -> Result<()> {
+    let machine = prepared(suite, "")?;
+    let drop_in = "/etc/systemd/system/sender.service.d/private.conf";
+    machine.write(drop_in, 0o644, b"[Service]\nPrivateNetwork=yes\n")?;
+    machine.check(["systemctl", "daemon-reload"])?;
+    received(&machine)?;
+    was(&machine, "output taken")?;
+    machine.script(&format!("rm {drop_in}; systemctl daemon-reload"))?;
+    for mode in ["none", "private"] {
+        let policy = format!(
+            r#"{{ "version": 1, "name": "sender", "units": ["sender.service"],
+                 "filesystem": {{ "readable": ["/usr/local/lib"] }}, "network": {{ "mode": "{mode}" }} }}"#
+        );
+        machine.write("/root/sender.json", 0o644, policy.as_bytes())?;
+        sandbox::apply(&machine, &["/root/sender.json"])?;
+        received(&machine)?;
+        was(&machine, "output stopped")?;
+    }
+    Ok(())
+}
+
 fn pairs(suite: Suite) -> Result<()> {
     let machine = prepared(suite, "")?;
     let drop_in = "/etc/systemd/system/sender.service.d/families.conf";
@@ -96,14 +119,16 @@ fn pairs(suite: Suite) -> Result<()> {
     was_stopped(&machine, "pair-2")
 }
 
-/// That the service tried, and went on to the end.
+/// That the service tried in vain, and went on to the end.
 fn was_stopped(machine: &Machine, what: &str) -> Result<()> {
+    was(machine, &format!("{what} stopped"))
+}
+
+/// That the service said this, and went on to the end.
+fn was(machine: &Machine, what: &str) -> Result<()> {
     let said = machine.script(
         "sleep 0.5; journalctl --no-pager --output=cat --unit=sender.service --since \"$(cat /run/began)\"",
     )?;
-    ensure!(
-        said.contains(&format!("{what} stopped")) && said.contains("stream b'x'"),
-        "the attempt is not in the journal:\n{said}"
-    );
+    ensure!(said.contains(what) && said.contains("stream b'x'"), "`{what}` is not in the journal:\n{said}");
     Ok(())
 }

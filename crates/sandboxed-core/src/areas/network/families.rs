@@ -275,6 +275,12 @@ mod tests {
                 }
             }
         }
+        for launcher in [true, false] {
+            let (status, line) = planned(r#""mode": "none""#, "", NEW, launcher);
+            assert_eq!(line.contains("--named-streams"), launcher, "{line}");
+            assert_eq!(matches!(status, Status::Kept { .. }), launcher, "{status:?}");
+            assert!(launcher || weakness(&status).starts_with("its standard streams"), "{status:?}");
+        }
         let joined = r#""mode": "joined", "namespace": "/run/netns/vpn""#;
         let (status, line) = planned(joined, "ListenDatagram=@a", NEW, true);
         assert!(line.contains(SCOPE) && !weakness(&status).contains("a.socket"), "{status:?} {line}");

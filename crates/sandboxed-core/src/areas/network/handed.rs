@@ -46,11 +46,15 @@ impl Network {
         what: &str,
         mechanism: impl Fn() -> Mechanism,
     ) -> Choice {
+        let mechanism = || mechanism().summary(what);
+        let streams = "its standard streams, which systemd connects to the journal in the machine's network, take an abstract name \
+                       there that nobody has: there is no sandboxed-launch to give them another";
+        let named = || mechanism().and_launch("--named-streams");
         let closed = guarantee(&ABSTRACT_SOCKETS_CLOSED);
         let Some(socket) = Self::handed_datagrams(planner) else {
-            return closed.by(mechanism().summary(what));
+            return closed.by(named()).or(mechanism().weakened(Some(streams.to_owned())));
         };
-        let scoped = mechanism()
+        let scoped = named()
             .summary(format!(
                 "{what}, and a Landlock domain for the sockets that are handed to it, by sandboxed-launch"
             ))
@@ -59,7 +63,10 @@ impl Network {
             "by a unix datagram socket, such as {socket} hands it or may, it sends to the machine's abstract sockets: Landlock, \
              which would keep it from that, takes sandboxed-launch and Linux 6.12"
         );
-        closed.by(scoped).or(mechanism().summary(what).weakened(Some(open)))
+        closed
+            .by(scoped)
+            .or(named().weakened(Some(open.clone())))
+            .or(mechanism().weakened(Some(open)).weakened(Some(streams.to_owned())))
     }
 
     /// Plans that filter.
