@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::MountAttrFlags;
@@ -18,7 +18,8 @@ use crate::forwarding::Forwarding;
 use crate::landlock;
 use crate::link::{Ending, LONGEST_NOTIFICATION, Order, Report};
 use crate::namespace;
-use crate::notify::Notification;
+use crate::notification::{Descriptors, Notification};
+use crate::notify;
 use crate::options::{NotifyAccess, Options};
 use crate::proc_mount::{self, OldProc};
 use crate::seccomp;
@@ -28,6 +29,7 @@ use crate::supervisor::ending;
 use crate::sys::message;
 use crate::sys::process::{Fork, close_all_but, exit, fork};
 use crate::sys::signal::{self, Origin, SignalSet};
+use crate::sys::time;
 
 /// How many notifications are read at a time, so that a flood of them delays nothing else: more than a socket's queue
 /// holds (`net.unix.max_dgram_qlen`), so that what a process sent before it ended is read before its end is seen.
@@ -84,6 +86,7 @@ pub(crate) fn run(init: Init<'_>) -> Result<c_int, Failure> {
                 main: Some(Main { id: main, descriptor: None }),
                 link: Some(link),
                 notifications,
+                watchdog: notify::watchdog(),
                 signals,
                 exec_pipe: Some(exec_end),
             };
@@ -146,6 +149,8 @@ struct Running<'a> {
     /// Until the main process has ended, or the supervisor.
     link: Option<OwnedFd>,
     notifications: Option<OwnedFd>,
+    /// The unit's `WatchdogSec=` in microseconds.
+    watchdog: Option<u64>,
     signals: OwnedFd,
     /// Until the program runs.
     exec_pipe: Option<OwnedFd>,
@@ -180,11 +185,7 @@ impl Running<'_> {
         ];
         let mut polled: Vec<_> =
             sources.into_iter().flatten().map(|source| PollFd::new(source, PollFlags::IN)).collect();
-        let timeout = self.forwarding.deadline().map(|deadline| {
-            // Rounded up, or the last fraction of a millisecond would be spent awake.
-            let rest = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            Timespec { tv_sec: rest.as_secs().cast_signed(), tv_nsec: rest.subsec_nanos().into() }
-        });
+        let timeout = self.forwarding.deadline().map(time::until);
         let _ = poll(&mut polled, timeout.as_ref());
     }
 
@@ -248,14 +249,15 @@ impl Running<'_> {
             };
             let Ok(Some(received)) = received else { return };
             let Some(text) = received.text.filter(|_| self.believes(received.sender)) else { continue };
-            let notification = Notification::parse(&text);
+            let notification = Notification::parse(&text, self.watchdog);
             if let Some(id) = notification.main {
                 self.set_main(id);
             }
-            if !notification.text.is_empty() {
-                let descriptors =
-                    if notification.with_descriptors { received.descriptors } else { Vec::new() };
-                self.report(&Report::Notification(notification.text, descriptors));
+            let text = notification.text().into_bytes();
+            if !text.is_empty() {
+                let meant = notification.descriptors != Descriptors::None;
+                let descriptors = if meant { received.descriptors } else { Vec::new() };
+                self.report(&Report::Notification(text, descriptors));
             }
         }
     }

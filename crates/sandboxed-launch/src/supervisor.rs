@@ -6,6 +6,7 @@
 use std::ffi::c_int;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -19,8 +20,10 @@ use crate::failure::{Failure, Step};
 use crate::init::{self, Init};
 use crate::link::{Ending, LONGEST_NOTIFICATION, Order, Report};
 use crate::namespace;
+use crate::notification::Notification;
 use crate::notify;
 use crate::options::{NotifyAccess, Options};
+use crate::outbox::{Message, Outbox};
 use crate::proc_mount::OldProc;
 use crate::seccomp;
 use crate::service;
@@ -28,6 +31,7 @@ use crate::stdio;
 use crate::sys::message;
 use crate::sys::process::{self, Fork, close_all_but};
 use crate::sys::signal::{self, SignalSet};
+use crate::sys::time;
 
 /// Starts the service in a PID namespace and returns the exit status it ended with. If it ended by a signal, so does
 /// this process.
@@ -61,18 +65,24 @@ pub(crate) fn run(options: &Options) -> Result<c_int, Failure> {
         }
         Fork::Parent(init) => {
             drop((init_link, notifications, old_proc));
-            let supervisor = Supervisor { init, signals, link: own_link, manager: connection, options };
+            let outbox = Outbox::new(Instant::now());
+            let supervisor =
+                Supervisor { init, signals, link: own_link, manager: connection, outbox, options };
             supervisor.give_up_privileges()?;
             Ok(end_as(supervisor.watch()))
         }
     }
 }
 
+/// How long what the service said last may take after its end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 struct Supervisor<'a> {
     init: Pid,
     signals: OwnedFd,
     link: OwnedFd,
     manager: Option<OwnedFd>,
+    outbox: Outbox,
     options: &'a Options,
 }
 
@@ -93,24 +103,29 @@ impl Supervisor<'_> {
     }
 
     /// Passes signals in and notifications out until the service has ended.
-    fn watch(&self) -> Ending {
+    fn watch(mut self) -> Ending {
         loop {
+            self.send_what_is_due();
             let mut polled =
                 [PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.link, PollFlags::IN)];
-            let _ = poll(&mut polled, None);
+            let timeout = self.outbox.deadline().map(time::until);
+            let _ = poll(&mut polled, timeout.as_ref());
+            let has_spoken = polled.get(1).is_some_and(|link| !link.revents().is_empty());
             while let Ok(Some(received)) = signal::receive(self.signals.as_fd()) {
                 self.pass_on(received);
             }
-            if polled.get(1).is_some_and(|link| !link.revents().is_empty()) {
+            if has_spoken {
                 match self.read_report() {
                     Ok(Some(Report::Ended { ending, alone })) => {
+                        self.send_the_rest();
                         if alone {
                             // So that the unit's cgroup is empty by the time systemd hears of our end.
                             let _ = waitpid(Some(self.init), WaitOptions::empty());
                         }
                         return ending;
                     }
-                    Ok(Some(report)) => self.notify(report),
+                    Ok(Some(Report::Running)) => self.take(b"READY=1", Vec::new()),
+                    Ok(Some(Report::Notification(text, descriptors))) => self.take(&text, descriptors),
                     Ok(None) => {}
                     Err(_) => return self.init_ended(),
                 }
@@ -132,20 +147,40 @@ impl Supervisor<'_> {
         let Some(message) = message::receive(self.link.as_fd(), LONGEST_NOTIFICATION + 1)? else {
             return Ok(None);
         };
-        let text = message.text.ok_or(io::ErrorKind::InvalidData)?;
+        // The limit of open files may leave no room for what the service wants to be kept: then that is lost.
+        let Some(text) = message.text else { return Ok(None) };
         Report::parse(&text, message.descriptors).map(Some)
     }
 
-    fn notify(&self, report: Report) {
+    /// The init has looked at it as well; but it speaks with hostile processes, and this one does not.
+    fn take(&mut self, text: &[u8], descriptors: Vec<OwnedFd>) {
+        if self.manager.is_some() {
+            self.outbox.take(Notification::parse(text, notify::watchdog()), descriptors);
+        }
+    }
+
+    fn send_what_is_due(&mut self) {
         let Some(manager) = &self.manager else { return };
-        let (text, descriptors) = match report {
-            Report::Notification(text, descriptors) => (text, descriptors),
-            Report::Running => (b"READY=1".to_vec(), Vec::new()),
-            Report::Ended { .. } => return,
-        };
-        let descriptors: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
-        // As for any service: a notification that systemd does not take is lost.
-        let _ = message::send(manager.as_fd(), &text, &descriptors);
+        let now = Instant::now();
+        while let Some(message) = self.outbox.due(now) {
+            if !send(manager, &message) {
+                return self.outbox.give_back(message, now);
+            }
+        }
+    }
+
+    /// What the service said last counts as well, if the service manager takes it in time.
+    fn send_the_rest(&mut self) {
+        let Some(manager) = &self.manager else { return };
+        let deadline = Instant::now() + LAST_WORDS;
+        for message in self.outbox.rest() {
+            while !send(manager, &message) {
+                let room = &mut [PollFd::new(manager, PollFlags::OUT)];
+                if Instant::now() >= deadline || poll(room, Some(&time::until(deadline))).is_err() {
+                    return;
+                }
+            }
+        }
     }
 
     /// The init ended without a word about the service: setting it up failed, or somebody killed the init.
@@ -155,6 +190,13 @@ impl Supervisor<'_> {
             _ => Ending::Exited(Step::Fork.exit_status()),
         }
     }
+}
+
+/// Says whether the service manager took a notification, or never will: where its socket is full it may later.
+fn send(manager: &OwnedFd, message: &Message) -> bool {
+    let descriptors: Vec<_> = message.descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+    let sent = message::send(manager.as_fd(), message.text.as_bytes(), &descriptors);
+    !sent.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// Makes this process, which executes no program, as powerless as the service, and untouchable for it.

@@ -4,3 +4,4 @@ pub(crate) mod message;
 pub(crate) mod mount;
 pub(crate) mod process;
 pub(crate) mod signal;
+pub(crate) mod time;

@@ -40,7 +40,7 @@ fn policy(mechanism: &str) -> String {
 }
 
 /// A new unit with this text, in a sandbox by this mechanism; what was said where that is refused.
-fn sandboxed(machine: &Machine, mechanism: &str, text: &str) -> Result<Option<String>> {
+pub(super) fn sandboxed(machine: &Machine, mechanism: &str, text: &str) -> Result<Option<String>> {
     machine.script(
         "systemctl stop launched.service || true; sandboxed remove launched || true; rm -f /run/launched/log",
     )?;

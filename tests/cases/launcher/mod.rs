@@ -2,6 +2,7 @@
 
 mod confined;
 mod mechanisms;
+mod notifications;
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) const CASES: &[Case] = &[
     Case::new("launcher::fails_closed", fails_closed),
     Case::new("launcher::hostile", hostile),
     Case::new("launcher::confined", confined::confined),
+    Case::new("launcher::notifications_held_back", notifications::held_back),
+    Case::new("launcher::notifications_passed_on", notifications::passed_on),
     Case::new("launcher::mechanisms", mechanisms::mechanisms).on(&[
         Suite::Bookworm,
         Suite::Trixie,
@@ -46,6 +49,9 @@ fn machine(suite: Suite) -> Result<Machine> {
     let machine = Machine::boot(&Tree::base(suite)?)?;
     sandbox::install(&machine)?;
     machine.write("/usr/local/lib/service.py", 0o644, include_bytes!("service.py"))?;
+    for (name, program) in notifications::PROGRAMS {
+        machine.write(&format!("/usr/local/lib/{name}"), 0o644, program)?;
+    }
     machine.write("/usr/local/lib/hostile.py", 0o644, include_bytes!("hostile.py"))?;
     Ok(machine)
 }
