@@ -85,6 +85,11 @@ impl Launcher {
         }
     }
 
+    /// Whether it stands between the service and the service manager: as soon as the PID namespace has been asked for.
+    pub(crate) fn looks_at_notifications(&self) -> bool {
+        self.options.iter().any(|option| option == "--pid-namespace")
+    }
+
     /// The command with the launcher in front.
     fn wrap(&self, command: &Command, unit: &Unit, policy: &Policy) -> ExecLine {
         let line = &command.line;

@@ -191,12 +191,10 @@ impl Mechanism {
         self
     }
 
-    /// What it leaves open beside that, if anything.
-    pub(crate) fn weakened(mut self, weakness: Option<String>) -> Self {
-        self.weakness = match (self.weakness, weakness) {
-            (Some(one), Some(other)) => Some(format!("{one}; {other}")),
-            (one, other) => one.or(other),
-        };
+    /// What it leaves open where there is such a thing, beside what it leaves open in any case.
+    pub(crate) fn leaves_open_as_well(mut self, weakness: Option<String>) -> Self {
+        let parts: Vec<String> = self.weakness.take().into_iter().chain(weakness).collect();
+        self.weakness = (!parts.is_empty()).then(|| parts.join("; "));
         self
     }
 
@@ -251,6 +249,22 @@ impl Planner<'_> {
     pub(crate) fn knows(&self, name: &str) -> bool {
         directive::lookup(Section::Service, name)
             .is_some_and(|directive| directive.known_to(self.target.systemd))
+    }
+
+    /// Why the service manager hears the service as it speaks, sd_notify(3): where it listens and nothing that looks at what
+    /// is said stands between.
+    pub(crate) fn heard_as_it_speaks(&self) -> Option<String> {
+        if self.launcher.as_ref().is_ok_and(Launcher::looks_at_notifications) {
+            return None;
+        }
+        let Some(first) = self.base.first() else {
+            return Some("the unit was not read: if it notifies (Type=notify)".to_owned());
+        };
+        let listened = self.base.iter().find(|unit| unit.notifies());
+        let name = listened.map(|unit| &unit.name)?;
+        let which =
+            if self.base.len() == 1 || name == &first.name { String::new() } else { format!("{name}: ") };
+        Some(format!("{which}without sandboxed-launch's PID namespace"))
     }
 
     /// Whether a unit may ask for more than its share by this directive: one that was not read may.

@@ -213,6 +213,12 @@ impl Unit {
         self.text.assignments().iter().filter(move |assignment| later(&assignment.file))
     }
 
+    /// What is said last for any of these directives of services, of which systemd takes each for the others too.
+    pub(crate) fn said_last(&self, directives: &[&str]) -> Option<&Assignment> {
+        let mut said = self.text.assignments().iter().rev().filter(|said| said.section == Section::Service);
+        said.find(|said| directives.contains(&said.name.as_str()))
+    }
+
     /// All command lines in force, directive by directive.
     pub(crate) fn commands(&self) -> &[Command] {
         &self.commands

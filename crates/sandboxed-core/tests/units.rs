@@ -12,6 +12,7 @@ use sandboxed_core::socket::Socket;
 use sandboxed_core::target::Target;
 use sandboxed_core::unit::Unit;
 use sandboxed_systemd::name::UnitName;
+use sandboxed_systemd::value::Value;
 
 const POLICY: &str = r#"{"version": 1, "name": "a", "units": ["a.service"]}"#;
 
@@ -201,6 +202,71 @@ fn whatever_outlives_its_unit_is_killed() {
         let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{asked}\n");
         assert_eq!(planned(POLICY, &text).unwrap().0.lines(directive), [given]);
     }
+}
+
+#[test]
+fn every_stop_has_an_end() {
+    let lines = |asked: &str, name: &str| {
+        let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{asked}\n");
+        planned(POLICY, &text).unwrap().0.units[0]
+            .settings
+            .iter()
+            .find(|setting| setting.name == name)
+            .map(|setting| setting.value.clone())
+    };
+    for asked in [
+        "TimeoutStopSec=infinity",
+        "TimeoutSec=0",
+        "TimeoutStopSec=20\nTimeoutSec=infinity",
+        "TimeoutStopSec=infinity\nTimeoutStopSec=what",
+        "TimeoutStopSec=1y",
+    ] {
+        let given = lines(asked, "TimeoutStopSec");
+        assert_eq!(given, Some(Some(Value::Seconds(90))), "{asked}");
+    }
+    assert_eq!(lines("TimeoutAbortSec=infinity", "TimeoutAbortSec"), Some(Some(Value::Seconds(90))));
+    for asked in
+        ["TimeoutStopSec=15min", "TimeoutSec=infinity\nTimeoutStopSec=20", "TimeoutStartSec=infinity"]
+    {
+        assert_eq!(lines(asked, "TimeoutStopSec"), None, "{asked}");
+    }
+    let text = "[Service]\nUser=a\nExecStart=/usr/bin/a\nTimeoutStopSec=infinity\n";
+    let notes = planned(POLICY, text).unwrap().0.notes.join("\n");
+    assert!(notes.contains("a.service: with TimeoutStopSec=infinity the service could refuse"), "{notes}");
+}
+
+/// What a service says of itself is looked at by the launcher, where there is one and systemd listens.
+#[test]
+fn notifications_that_nobody_looks_at_are_named() {
+    let without = POLICY.replace(r#""version": 1,"#, r#""version": 1, "processes": { "namespace": false },"#);
+    let own =
+        |policy: &str| policy.replace(r#""version": 1,"#, r#""version": 1, "ipc": { "ownJournal": true },"#);
+    assert_ne!(without, POLICY);
+    for notifies in ["Type=notify", "Type=notify-reload", "NotifyAccess=all", "WatchdogSec=5"] {
+        let text = format!("[Service]\nUser=a\nExecStart=/usr/bin/a\n{notifies}\n");
+        for (guarantee, says) in [
+            ("journal-unforged", "as PID 1's own words"),
+            ("journal-kept", "as PID 1's own words"),
+            ("processors-shared", "PID 1 work without a limit"),
+        ] {
+            let weak = outcome_of(&own(&without), &text, guarantee);
+            assert!(weak.starts_with("weak") && weak.contains(says), "{notifies} {guarantee}: {weak}");
+            let kept = outcome_of(&own(POLICY), &text, guarantee);
+            assert!(kept.starts_with("kept"), "{notifies} {guarantee}: {kept}");
+        }
+    }
+    for guarantee in ["journal-unforged", "journal-kept", "processors-shared"] {
+        let silent = outcome(&own(&without), guarantee);
+        assert!(silent.starts_with("kept"), "{guarantee}: {silent}");
+    }
+    // Without a PID namespace the launcher becomes the service, and nothing stands between.
+    let waived = POLICY.replace(
+        r#""version": 1,"#,
+        r#""version": 1, "accept": { "processes-hidden": "a test", "processes-untouched": "a test" },"#,
+    );
+    let text = "[Service]\nUser=a\nExecStart=/usr/bin/a\nType=notify\n";
+    let weak = outcome_of(&waived, text, "processors-shared");
+    assert!(weak.starts_with("weak"), "{weak}");
 }
 
 #[test]

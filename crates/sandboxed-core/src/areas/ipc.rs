@@ -92,6 +92,7 @@ impl Ipc {
                 .and_where(emergency, "SyslogLevel", Value::word("info"))
                 // systemd shows a service the sockets of its own journal whatever BindLogSockets= says.
                 .and_where(own, "InaccessiblePaths", Value::Paths(own_sockets()))
+                .leaves_open_as_well(said_by_the_manager(planner))
         };
         let journal = match entries {
             _ if self.journal => guarantee(&JOURNAL_UNFORGED).by(hidden
@@ -111,12 +112,15 @@ impl Ipc {
     /// journald.conf(5) `SystemMaxUse=`. The limit of the rate counts entries, of which each may have 48 KiB.
     fn keep_journal(&self, planner: &mut Planner<'_>) {
         let choice = guarantee(&JOURNAL_KEPT);
+        let said = said_by_the_manager(planner);
         let choice = if self.own_journal {
             let name = format!("sandboxed-{}", planner.plan.name);
             choice.by(Mechanism::service("LogNamespace", Value::word(&name))
-                .summary(format!("a journal of its own, `journalctl --namespace={name}`")))
+                .summary(format!("a journal of its own, `journalctl --namespace={name}`"))
+                .leaves_open_as_well(said))
         } else if !planner.base.is_empty() && planner.base.iter().all(has_own_journal) {
-            choice.by(Mechanism::named("a journal of its own, by the unit's LogNamespace="))
+            choice.by(Mechanism::named("a journal of its own, by the unit's LogNamespace=")
+                .leaves_open_as_well(said))
         } else {
             choice.by(Mechanism::named("the journal's limit of the rate, RateLimitBurst=").leaves_open(
                 "what the service prints pushes older entries of others out of the journal; `ownJournal` gives it one of its own",
@@ -124,6 +128,16 @@ impl Ipc {
         };
         choice.keep(planner);
     }
+}
+
+/// Entries of the service's in the machine's journal whoever's journal it has: systemd writes there, as its own words, the
+/// values that it cannot read in a notification, and its limits of the rate are those of PID 1.
+fn said_by_the_manager(planner: &Planner<'_>) -> Option<String> {
+    planner.heard_as_it_speaks().map(|why| {
+        format!(
+            "{why}, systemd writes what it cannot read in the service's notifications into the machine's journal, as PID 1's own words"
+        )
+    })
 }
 
 /// Whether a unit has a journal of its own, or one that it shares with some.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::network::PROTOCOLS_LIMITED;
 use crate::diagnostic::Kind;
+use crate::examine::stopping;
 use crate::guarantee::guarantees;
 use crate::planner::{Finding, Mechanism, Planner, guarantee};
 
@@ -233,7 +234,7 @@ impl Privileges {
             .keep(planner);
         guarantee(&NO_SETUID_FILES)
             .by(Mechanism::service("RestrictSUIDSGID", Value::Bool(true))
-                .weakened(planner.policy.syscalls.unseen("looks at the mode that a file gets")))
+                .leaves_open_as_well(planner.policy.syscalls.unseen("looks at the mode that a file gets")))
             .keep(planner);
         let kinds: Vec<&str> = self.namespaces.iter().map(|kind| kind.name()).collect();
         let restrict = if kinds.is_empty() { Value::Bool(true) } else { Value::allow(kinds.iter().copied()) };
@@ -311,6 +312,7 @@ impl Privileges {
         };
         for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {
             base.forgo_others(&mut unit.settings, known);
+            planner.plan.notes.extend(stopping::bound(base, &mut unit.settings));
         }
         if confine {
             for (unit, base) in planner.plan.units.iter_mut().zip(planner.base) {

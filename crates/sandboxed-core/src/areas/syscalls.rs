@@ -119,7 +119,7 @@ impl Syscalls {
                     "by /proc/self/mem it writes its own executable memory all the same, where the kernel is not started with \
                      `proc_mem.force_override=never` (Linux 6.12)",
                 )
-                .weakened(self.opens(MEMORY_FILES).map(|call| format!("a file that {call} makes can be mapped once to write and once to execute"))))
+                .leaves_open_as_well(self.opens(MEMORY_FILES).map(|call| format!("a file that {call} makes can be mapped once to write and once to execute"))))
             .keep(planner);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod control;
 mod refused;
+pub(crate) mod stopping;
 
 use sandboxed_systemd::value::AbsPath;
 

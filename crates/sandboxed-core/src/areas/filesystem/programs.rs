@@ -58,7 +58,7 @@ impl Filesystem {
         guarantee(&PROGRAMS_FIXED)
             .by(Mechanism::service("NoExecPaths", Value::Paths(denied))
                 .and("ExecPaths", Value::Paths(allowed))
-                .weakened(in_memory))
+                .leaves_open_as_well(in_memory))
             .with(Self::landlocked(
                 planner,
                 Mechanism::named("a Landlock domain in which nothing else is executed, by sandboxed-launch")

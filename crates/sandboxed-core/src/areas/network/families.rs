@@ -105,9 +105,9 @@ impl Network {
         let unseen = planner.policy.syscalls.unseen("looks at a socket's protocol");
         let by_launcher = Mechanism::launcher(option, "a last system call filter")
             .unless(none.clone())
-            .weakened(unseen.clone());
+            .leaves_open_as_well(unseen.clone());
         let otherwise = match none {
-            Some(_) => Mechanism::named("the service can make no internet socket").weakened(unseen),
+            Some(_) => Mechanism::named("the service can make no internet socket").leaves_open_as_well(unseen),
             None => Mechanism::named("nothing").leaves_open(
                 "RestrictAddressFamilies= does not look at a socket's protocol, and there is no sandboxed-launch to do it: \
                  sockets of rare protocols (SCTP, DCCP, MPTCP) make the kernel load their modules",
@@ -148,7 +148,7 @@ impl Network {
         let families = families.iter().map(|&name| name.to_owned());
         guarantee(&ADDRESS_FAMILIES_LIMITED)
             .by(Mechanism::service("RestrictAddressFamilies", list)
-                .weakened(planner.policy.syscalls.unseen("looks at a socket's address family")))
+                .leaves_open_as_well(planner.policy.syscalls.unseen("looks at a socket's address family")))
             .except(families)
             .keep(planner);
     }

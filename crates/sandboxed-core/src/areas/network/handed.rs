@@ -52,7 +52,7 @@ impl Network {
         let named = || mechanism().and_launch("--named-streams");
         let closed = guarantee(&ABSTRACT_SOCKETS_CLOSED);
         let Some(socket) = Self::handed_datagrams(planner) else {
-            return closed.by(named()).or(mechanism().weakened(Some(streams.to_owned())));
+            return closed.by(named()).or(mechanism().leaves_open_as_well(Some(streams.to_owned())));
         };
         let scoped = named()
             .summary(format!(
@@ -65,8 +65,8 @@ impl Network {
         );
         closed
             .by(scoped)
-            .or(named().weakened(Some(open.clone())))
-            .or(mechanism().weakened(Some(open)).weakened(Some(streams.to_owned())))
+            .or(named().leaves_open_as_well(Some(open.clone())))
+            .or(mechanism().leaves_open_as_well(Some(open)).leaves_open_as_well(Some(streams.to_owned())))
     }
 
     /// Plans that filter.

@@ -39,7 +39,7 @@ impl Resources {
         if made.is_empty() && written.is_empty() && !planner.base.is_empty() {
             let nothing = match in_memory {
                 None => Mechanism::named(format!("{temporary}, and nothing else that it can write")),
-                open => Mechanism::named(temporary).weakened(open),
+                open => Mechanism::named(temporary).leaves_open_as_well(open),
             };
             guarantee(&DISK_SPACE_LIMITED).by(nothing).keep(planner);
             return;
@@ -47,7 +47,7 @@ impl Resources {
         let Some(size) = &self.disk else {
             let open = Mechanism::named(temporary)
                 .leaves_open("without `resources.disk` the service can fill the disk that its state is on")
-                .weakened(in_memory);
+                .leaves_open_as_well(in_memory);
             guarantee(&DISK_SPACE_LIMITED).by(open).keep(planner);
             return;
         };
@@ -65,14 +65,14 @@ impl Resources {
         // systemd bounds the number only where the quota is a percentage: src/core/exec-invoke.c, set_exec_storage_quota().
         let quotas = quotas
             .leaves_open("the number of files in its directories is not bounded, so it can take all that the file system has room for")
-            .weakened(in_memory.clone());
+            .leaves_open_as_well(in_memory.clone());
         let each_file = Mechanism::service("LimitFSIZE", Value::Bytes(size))
             .summary(format!("{temporary}, and LimitFSIZE="))
             .leaves_open(
                 "each file is bounded, and their number is not: bounding all of them takes systemd 258 and project quotas on \
                  the file system of the unit's own StateDirectory=",
             )
-            .weakened(in_memory);
+            .leaves_open_as_well(in_memory);
         let reason = no_quotas(planner, &written, &made);
         guarantee(&DISK_SPACE_LIMITED).by(quotas.unless(reason)).or(each_file).keep(planner);
     }

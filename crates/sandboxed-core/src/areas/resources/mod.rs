@@ -152,7 +152,13 @@ impl Resources {
             shares = shares.and_slice("CPUQuota", percent(quota));
         }
         let urgent = planner.may_ask("Nice", |nice| nice.starts_with('-'));
-        guarantee(&PROCESSORS_SHARED).by(shares.and_where(urgent, "Nice", Value::Signed(0))).keep(planner);
+        // PID 1's time is the machine's, whoever makes it work.
+        let busy = planner.heard_as_it_speaks();
+        let busy =
+            busy.map(|why| format!("{why}, the service's notifications have PID 1 work without a limit"));
+        guarantee(&PROCESSORS_SHARED)
+            .by(shares.and_where(urgent, "Nice", Value::Signed(0)).leaves_open_as_well(busy))
+            .keep(planner);
         let urgent = planner.may_ask("IOSchedulingClass", |class| {
             !matches!(class, "" | "none" | "best-effort" | "idle" | "0" | "2" | "3")
         });
@@ -181,12 +187,12 @@ impl Resources {
         let locked =
             Mechanism::launcher("--lock-core-limit", "LimitCORE= of 1, which the service cannot change")
                 .and("LimitCORE", Value::Number(1))
-                .weakened(socket.clone());
+                .leaves_open_as_well(socket.clone());
         let otherwise = match &opened {
             Some(reason) => Mechanism::named("nothing").leaves_open(reason.clone()),
             None => dumps().leaves_open(
                 "the service can lower the limit from 1 to 0, at which the kernel starts the handler of a piped core_pattern",
-            ).weakened(socket),
+            ).leaves_open_as_well(socket),
         };
         guarantee(&NO_CORE_DUMPS).by(locked.unless(opened)).or(otherwise).keep(planner);
     }
