@@ -171,3 +171,29 @@ fn bad_usage_is_refused() {
         assert!(output.stdout.is_empty());
     }
 }
+
+/// The service that is verified may be of the probe's user: it must not write what the probe says into its memory.
+#[test]
+fn the_probe_refuses_tracers() {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let mut command = Command::new(PROBE);
+    command.args(["--plan", "-"]).stdin(Stdio::piped()).stdout(Stdio::null());
+    if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65_534);
+    }
+    let Ok(mut probe) = command.spawn() else {
+        // Root's program, built where nobody else may look.
+        return;
+    };
+    // A process that can be traced owns its files, proc(5).
+    let memory = format!("/proc/{}/mem", probe.id());
+    let refuses = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::fs::metadata(&memory).unwrap().uid() == 0
+    });
+    probe.kill().unwrap();
+    probe.wait().unwrap();
+    assert!(refuses, "whoever has its user may write its memory");
+}

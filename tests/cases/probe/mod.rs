@@ -1,6 +1,7 @@
 //! `sandboxed verify` tries every channel from inside of Synapse's sandbox while Synapse runs, and finds the plan kept.
 
 mod periodic;
+mod remaining;
 
 use anyhow::{Context, Result, ensure};
 use sandboxed_cases::harness::Case;
@@ -11,6 +12,7 @@ use serde_json::Value;
 pub(crate) const CASES: &[Case] = &[
     Case::new("probe::plan_is_kept", plan_is_kept),
     Case::new("probe::breach_fails_a_unit", periodic::breach_fails_a_unit),
+    Case::new("probe::remaining_processes_are_looked_at", remaining::are_looked_at),
 ];
 
 /// What the testbed itself can't give: these take control group controllers that the outer machine keeps for itself.

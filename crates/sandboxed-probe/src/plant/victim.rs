@@ -91,7 +91,7 @@ const USER_KEYRING: i32 = -4;
 /// Makes the targets. The second part keeps them alive.
 fn prepare(token: &str) -> io::Result<(Victim, impl Sized)> {
     // As with the other targets, nothing but the sandbox shall protect it: neither its file's mode nor Yama.
-    let _ = process::prctl(libc::PR_SET_DUMPABLE, 1, 0);
+    let _ = process::let_others_trace(true);
     let _ = process::prctl(libc::PR_SET_PTRACER, u64::MAX, 0);
     let secret = token.as_bytes().to_vec();
     let (reader, mut writer) = io::pipe()?;

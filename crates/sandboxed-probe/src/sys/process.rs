@@ -98,6 +98,12 @@ pub(crate) fn prctl(operation: c_int, argument: u64, second: u64) -> io::Result<
     call!(libc::SYS_prctl, operation, argument, second, 0, 0)
 }
 
+/// Whether processes of the same user may trace this one and write its memory, `PR_SET_DUMPABLE`. New processes have it from their
+/// parent. One that refuses them owns none of its files in /proc.
+pub(crate) fn let_others_trace(allow: bool) -> io::Result<()> {
+    prctl(libc::PR_SET_DUMPABLE, allow.into(), 0).map(drop)
+}
+
 /// Soft and hard limit: getrlimit(2).
 pub(crate) fn limit(resource: u32) -> io::Result<(u64, u64)> {
     let mut both = [0_u8; 16];

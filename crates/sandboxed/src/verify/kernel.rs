@@ -34,19 +34,20 @@ pub(crate) struct Check {
 pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
     let mut checks = Vec::new();
     for unit in &planned.units {
-        let pid: u32 = systemctl::property(unit, "MainPID")?.parse().unwrap_or(0);
-        if pid == 0 {
+        // A unit may be active without a main process, and have others that run: its control group knows.
+        let main: u32 = systemctl::property(unit, "MainPID")?.parse().unwrap_or(0);
+        let launched = planned.is_launched("processes-hidden");
+        let processes = processes(unit, main, launched)?;
+        if main == 0 && processes.is_empty() {
             // Not running is not a breach; the probe has run under the same directives.
             checks.push(Check {
                 unit: unit.clone(),
-                what: "main process",
+                what: "processes",
                 found: "it does not run".into(),
                 as_planned: true,
             });
             continue;
         }
-        let launched = planned.is_launched("processes-hidden");
-        let processes = processes(unit, pid, launched)?;
         let mut add = |what, found: String, as_planned| {
             checks.push(Check { unit: unit.clone(), what, found, as_planned });
         };
@@ -97,7 +98,8 @@ pub(super) fn look(planned: &Planned) -> Result<Vec<Check>> {
                 (found.into(), !wanted || apart)
             });
         }
-        let group = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+        let member = if main == 0 { processes.first().copied().unwrap_or_default() } else { main };
+        let group = fs::read_to_string(format!("/proc/{member}/cgroup")).unwrap_or_default();
         let group = group.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
         // From within a container the path has the container's own group in front.
         let below = format!("{}/", planned.control_group);
@@ -138,13 +140,28 @@ fn processes(unit: &str, main: u32, launched: bool) -> Result<Vec<u32>> {
     if launched {
         let is_init = |pid: u32| {
             let status = Status::of(pid);
-            status.field("PPid") == main.to_string()
-                && status.field("NSpid").split_whitespace().last() == Some("1")
+            let ids = status.field("NSpid");
+            let is_first = ids.split_whitespace().last() == Some("1");
+            // It outlives the main process, whose place another takes as its parent; a namespace below its own is the service's.
+            let parent =
+                if main == 0 { ids.split_whitespace().count() == 2 } else { status.parent() == main };
+            parent && is_first
         };
         processes.retain(|pid| *pid != main && !is_init(*pid));
     }
+    if main == 0 {
+        // Commands that start or stop it, which may be those that run outside of the sandbox by the policy.
+        let control: u32 = systemctl::property(unit, "ControlPID")?.parse().unwrap_or(0);
+        processes.retain(|pid| control == 0 || !descends(*pid, control));
+    }
     processes.sort_unstable();
     Ok(processes)
+}
+
+/// Whether a process is another or descends from it.
+fn descends(pid: u32, from: u32) -> bool {
+    let mut ancestors = std::iter::successors(Some(pid), |pid| Some(Status::of(*pid).parent()));
+    ancestors.find(|pid| *pid <= 1 || *pid == from) == Some(from)
 }
 
 /// What, its name in /proc/PID/ns, and the directives which give a service one of its own.
@@ -206,6 +223,11 @@ struct Status(String);
 impl Status {
     fn of(pid: u32) -> Self {
         Self(fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default())
+    }
+
+    /// The parent's id; 0 if there is none.
+    fn parent(&self) -> u32 {
+        self.field("PPid").parse().unwrap_or(0)
     }
 
     fn field(&self, name: &str) -> String {
