@@ -265,6 +265,9 @@ fn notifications_that_nobody_looks_at_are_named() {
         r#""version": 1, "accept": { "processes-hidden": "a test", "processes-untouched": "a test" },"#,
     );
     let text = "[Service]\nUser=a\nExecStart=/usr/bin/a\nType=notify\n";
+    let notes = |policy: &str| planned(policy, text).unwrap().0.notes.join("\n");
+    assert!(notes(&without).contains("EXTEND_TIMEOUT_USEC="), "{}", notes(&without));
+    assert!(!notes(POLICY).contains("EXTEND_TIMEOUT_USEC="), "{}", notes(POLICY));
     let weak = outcome_of(&waived, text, "processors-shared");
     assert!(weak.starts_with("weak"), "{weak}");
 }

@@ -305,6 +305,12 @@ impl Privileges {
         if !guarantee(&COMMANDS_CONFINED).by(Self::end_with_the_unit(planner, mechanism)).keep(planner) {
             return;
         }
+        // Past every limit of the unit's.
+        if let Some(why) = planner.heard_as_it_speaks() {
+            planner.plan.notes.push(format!(
+                "{why}, the service can extend the time that it has to stop without an end (EXTEND_TIMEOUT_USEC=), as long as it ignores SIGTERM"
+            ));
+        }
         let target = planner.target;
         let known = |name: &str| {
             directive::lookup(Section::Service, name)
