@@ -19,6 +19,7 @@ pub(crate) const HELP: &str = include_str!("help.txt");
 
 /// What the launcher was asked to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches, each an option of its own")]
 pub(crate) struct Options {
     /// Namespaces to give the service.
     pub(crate) namespaces: Namespaces,
