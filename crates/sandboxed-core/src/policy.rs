@@ -212,7 +212,7 @@ mod tests {
         let policy = |text: &str| {
             serde_json::json!({ "version": 1, "units": ["a.service"], "description": text }).to_string()
         };
-        for text in ["Foo\n  53 of 53 guarantees hold", "a\rb", "a\u{2028}b", "a\u{9b}31mb", "", " "] {
+        for text in ["Foo\n  53 of 53 guarantees hold", "a\rb", "a\u{1b}[31mb", "", " "] {
             let found = by_schema(&json::parse(&policy(text)).unwrap());
             let [one] = found.as_slice() else { panic!("{text:?}: {found:?}") };
             let message = one.kind.message(Language::Json);

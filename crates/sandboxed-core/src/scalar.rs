@@ -323,11 +323,11 @@ lexical! {
     /// What the service is, for people: one line of printable characters, so that it is never taken for something else where
     /// it is shown.
     Description, "Description",
-    r"^ *[^ \u0000-\u001f\u007f-\u009f\u2028\u2029][^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$",
+    r"^[^\u0000-\u001f\u007f]*[^ \u0000-\u001f\u007f][^\u0000-\u001f\u007f]*$",
     "a description in one line of printable characters",
     ["Synapse, the homeserver of example.org"],
     |text| {
-        !text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) && text.chars().any(|c| c != ' ')
+        printable(text) && text.chars().any(|c| c != ' ')
     }
 }
 
