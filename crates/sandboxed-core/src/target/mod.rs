@@ -244,7 +244,8 @@ impl FromStr for Kernel {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let number = |part: Option<&str>| {
             let digits: String = part.unwrap_or_default().chars().take_while(char::is_ascii_digit).collect();
-            digits.parse::<u16>().ok()
+            // None has such a number, but whoever says one says a version.
+            (!digits.is_empty()).then(|| digits.parse::<u16>().unwrap_or(u16::MAX))
         };
         let mut parts = text.split('.');
         match (number(parts.next()), number(parts.next())) {
