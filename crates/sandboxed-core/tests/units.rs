@@ -483,7 +483,7 @@ fn what_belongs_to_others_is_not_written() {
         "/var/run/systemd/system",
         "/var/spool/cron",
         "/etc/cron.d",
-        "/root/.ssh",
+        "/root/a",
         "/var/lib/private",
         "/var/lib/docker",
         "/etc/ld.so.preload",
@@ -518,7 +518,7 @@ fn what_belongs_to_others_is_not_written() {
     }
     for path in [
         "/etc/ssh",
-        "/root/.ssh",
+        "/root/a",
         "/etc/shadow",
         "/var/lib/docker",
         "/var/lib/private/b",
