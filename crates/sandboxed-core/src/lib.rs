@@ -15,6 +15,7 @@ mod instead;
 pub mod json;
 pub mod language;
 pub mod launch;
+pub mod lines;
 pub mod neighbours;
 mod number;
 pub mod parallel;

@@ -2,46 +2,22 @@
 
 use lsp_types::{Position, Range};
 use sandboxed_core::document::Span;
+use sandboxed_core::lines;
 
-/// How many bytes lie between two places at which units are counted.
-const STEP: usize = 256;
-
-/// Where the lines of a text start, and how many units there are: any number of places on one line is found in linear time.
+/// Where the lines of a text start, and how many units there are.
 #[derive(Debug)]
-pub(super) struct Lines {
-    starts: Vec<usize>,
-    /// How many units begin before each step.
-    counts: Vec<usize>,
-}
-
-/// How many units begin with these bytes: two with those outside of the first plane.
-fn units(bytes: &[u8]) -> usize {
-    bytes.iter().map(|byte| usize::from(byte & 0xc0 != 0x80) + usize::from(*byte >= 0xf0)).sum()
-}
+pub(super) struct Lines(lines::Lines);
 
 impl Lines {
     pub(super) fn new(text: &str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        let counts = text.as_bytes().chunks(STEP).scan(0, |count, chunk| {
-            let before = *count;
-            *count += units(chunk);
-            Some(before)
-        });
-        Self { starts: std::iter::once(0).chain(breaks).collect(), counts: counts.collect() }
-    }
-
-    /// How many units begin before an offset.
-    fn count(&self, text: &str, offset: usize) -> usize {
-        let step = (offset / STEP).min(self.counts.len().saturating_sub(1));
-        let rest = text.as_bytes().get(step * STEP..offset).unwrap_or_default();
-        self.counts.get(step).copied().unwrap_or_default() + units(rest)
+        Self(lines::Lines::in_utf16(text))
     }
 
     /// The byte offset; the nearest one before where the position does not exist.
     pub(super) fn offset(&self, text: &str, position: Position) -> usize {
         let line = usize::try_from(position.line).unwrap_or(usize::MAX);
-        let Some(start) = self.starts.get(line).copied() else { return text.len() };
-        let end = self.starts.get(line.saturating_add(1)).copied().unwrap_or(text.len());
+        let Some(start) = self.0.start(line) else { return text.len() };
+        let end = self.0.start(line.saturating_add(1)).unwrap_or(text.len());
         let mut units = position.character;
         let mut offset = start;
         for c in text.get(start..end).unwrap_or_default().chars() {
@@ -56,10 +32,7 @@ impl Lines {
     }
 
     pub(super) fn position(&self, text: &str, offset: usize) -> Position {
-        let offset = offset.min(text.len());
-        let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
-        let start = self.starts.get(line).copied().unwrap_or_default();
-        let units = self.count(text, offset) - self.count(text, start);
+        let (line, units) = self.0.place(text, offset);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Position::new(number(line), number(units))
     }
