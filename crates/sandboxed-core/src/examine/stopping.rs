@@ -1,9 +1,12 @@
 //! How long a unit lets its service take to stop: a service that ignores SIGTERM and is never killed cannot be stopped, neither for a
 //! sandbox that is refused nor for the machine to go down.
 //!
-//! systemd.service(5), `TimeoutStopSec=`; systemd.time(7), "Parsing Time Spans".
+//! systemd.service(5), `TimeoutStopSec=`.
+
+use std::time::Duration;
 
 use sandboxed_systemd::directive::Section;
+use sandboxed_systemd::unit::time_span;
 use sandboxed_systemd::value::Value;
 
 use crate::areas::privileges::COMMANDS_CONFINED;
@@ -13,8 +16,8 @@ use crate::unit::Unit;
 /// What a unit has instead, in seconds: systemd's own default, `DefaultTimeoutStopSec=`.
 const INSTEAD: u64 = 90;
 
-/// The longest that a unit may have, in seconds: a day. Nobody waits that long for a machine to go down.
-const LONGEST: f64 = 86_400.0;
+/// The longest that a unit may have: a day. Nobody waits that long for a machine to go down.
+const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// What is set instead, and the directives that say it.
 const LIMITS: [(&str, &[&str]); 2] =
@@ -42,32 +45,7 @@ pub(crate) fn bound(unit: &Unit, settings: &mut Settings) -> Vec<String> {
 /// Whether a time span is certain to be one, and to end within a day. What systemd does not understand leaves an earlier one in
 /// force, an empty one as well.
 fn ends(span: &str) -> bool {
-    let mut seconds = 0.0;
-    let mut rest = span.trim();
-    while !rest.is_empty() {
-        let after = rest.trim_start_matches(|char: char| char.is_ascii_digit() || char == '.');
-        let number = rest.get(..rest.len() - after.len()).and_then(|number| number.parse::<f64>().ok());
-        let after = after.trim_start();
-        let next = after.trim_start_matches(|char: char| char.is_alphabetic());
-        let unit = after.get(..after.len() - next.len()).and_then(in_seconds);
-        let (Some(number), Some(unit)) = (number, unit) else { return false };
-        seconds += number * unit;
-        rest = next.trim_start();
-    }
-    seconds > 0.0 && seconds <= LONGEST
-}
-
-/// A unit of time; seconds where it is not named.
-fn in_seconds(unit: &str) -> Option<f64> {
-    Some(match unit {
-        "" | "s" | "sec" | "second" | "seconds" => 1.0,
-        "m" | "min" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hour" | "hours" => 3600.0,
-        "d" | "day" | "days" => 86_400.0,
-        "ms" | "msec" => 1e-3,
-        "us" | "usec" | "µs" | "μs" => 1e-6,
-        _ => return None,
-    })
+    time_span(span).is_some_and(|span| !span.is_zero() && span <= LONGEST)
 }
 
 #[cfg(test)]
