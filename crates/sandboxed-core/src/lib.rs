@@ -29,4 +29,6 @@ pub mod scalar;
 pub mod schema;
 pub mod socket;
 pub mod target;
+#[cfg(test)]
+mod testing;
 pub mod unit;

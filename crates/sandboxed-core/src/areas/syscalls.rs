@@ -183,14 +183,11 @@ fn unknown(name: &str) -> Kind {
 
 #[cfg(test)]
 mod tests {
-    use sandboxed_systemd::name::UnitName;
-
     use super::*;
     use crate::json;
-    use crate::plan::Status;
     use crate::resolve::{Surroundings, resolve};
     use crate::target::Target;
-    use crate::unit::Unit;
+    use crate::testing;
 
     /// The lists of the filter that a policy gets.
     fn filter(syscalls: &str) -> (Vec<String>, Vec<String>) {
@@ -267,18 +264,9 @@ mod tests {
 
     /// The guarantees that are weak with these lists and a reason that has this in it.
     fn weak(syscalls: &str, reason: &str) -> Vec<&'static str> {
-        let policy =
-            format!(r#"{{ "version": 1, "name": "a", "units": ["a.service"], "syscalls": {syscalls} }}"#);
         let target: Target = "debian-13".parse().unwrap();
-        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
-        let name = UnitName::new("a.service").unwrap();
-        let units = [Unit::parse(name, "[Service]\nUser=a\nExecStart=/bin/a\n").unwrap()];
-        let (plan, _) =
-            resolved.plan(&target, Surroundings { units: &units, ..Surroundings::default() }).unwrap();
-        let weak = plan.outcomes.iter().filter(|outcome| match &outcome.status {
-            Status::Weak { weakness, .. } => weakness.contains(reason),
-            _ => false,
-        });
+        let plan = testing::plan(&format!(r#", "syscalls": {syscalls}"#), "", &target, None);
+        let weak = plan.outcomes.iter().filter(|outcome| outcome.status.weakness().contains(reason));
         weak.map(|outcome| outcome.guarantee).collect()
     }
 

@@ -185,52 +185,37 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
+    use sandboxed_systemd::directive::Section;
     use sandboxed_systemd::name::UnitName;
 
-    use crate::json;
     use crate::plan::Status;
-    use crate::resolve::{Surroundings, resolve};
     use crate::socket::Socket;
     use crate::target::{Kernel, Target};
-    use crate::unit::Unit;
+    use crate::testing;
 
     /// What becomes of abstract sockets, and what the service is started by.
     fn planned(network: &str, socket: &str, kernel: Kernel, launcher: bool) -> (Status, String) {
         let sockets = if socket.is_empty() { "[]" } else { r#"["a.socket"]"# };
-        let policy = format!(
-            r#"{{ "version": 1, "name": "a", "units": ["a.service"], "sockets": {sockets}, "network": {{ {network} }} }}"#
-        );
-        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+        let fields = format!(r#", "sockets": {sockets}, "network": {{ {network} }}"#);
         let mut target: Target = "debian-13".parse().unwrap();
         target.kernel = kernel;
         if !launcher {
             target.programs.remove("sandboxed-launch");
         }
-        let name = |name: &str| UnitName::new(name).unwrap();
-        let units = [Unit::parse(name("a.service"), "[Service]\nUser=a\nExecStart=/bin/a\n").unwrap()];
-        let known = Socket::parse(name("a.socket"), &format!("[Socket]\n{socket}\n")).unwrap();
+        let name = UnitName::new("a.socket").unwrap();
+        let known = Socket::parse(name, &format!("[Socket]\n{socket}\n")).unwrap();
         // One that nobody looked for may be anything.
         let sockets: Vec<Socket> =
             (!socket.is_empty() && socket != "unknown").then_some(known).into_iter().collect();
-        let surroundings = Surroundings { units: &units, sockets: Some(&sockets), ..Surroundings::default() };
-        let (plan, _) = resolved.plan(&target, surroundings).unwrap();
-        let outcome =
-            plan.outcomes.iter().find(|outcome| outcome.guarantee == "abstract-sockets-closed").unwrap();
-        let line = plan.units[0].settings.get(sandboxed_systemd::directive::Section::Service, "ExecStart");
-        (outcome.status.clone(), format!("{line:?}"))
+        let plan = testing::plan(&fields, "", &target, Some(&sockets));
+        let line = plan.units[0].settings.get(Section::Service, "ExecStart");
+        (plan.status("abstract-sockets-closed").clone(), format!("{line:?}"))
     }
 
     const OLD: Kernel = Kernel::new(6, 1);
     const NEW: Kernel = Kernel::new(6, 12);
     const SCOPE: &str = "--scope=abstract-unix-socket";
     const NO_PAIRS: &str = "--no-datagram-pairs";
-
-    fn weakness(status: &Status) -> &str {
-        match status {
-            Status::Weak { weakness, .. } => weakness,
-            other => panic!("{other:?}"),
-        }
-    }
 
     /// A service without `AF_UNIX` makes pairs all the same.
     #[test]
@@ -251,7 +236,7 @@ mod tests {
                 expected,
                 "{network} {socket} {line}"
             );
-            assert!(weakness(&status).contains(weak), "{network} {socket}: {status:?}");
+            assert!(status.weakness().contains(weak), "{network} {socket}: {status:?}");
         }
     }
 
@@ -270,7 +255,7 @@ mod tests {
                 assert!(line.contains(SCOPE), "{line}");
                 for (kernel, launcher) in [(OLD, true), (NEW, false)] {
                     let (status, line) = planned(mode, open, kernel, launcher);
-                    assert!(weakness(&status).contains("a.socket hands it"), "{mode} {open}: {status:?}");
+                    assert!(status.weakness().contains("a.socket hands it"), "{mode} {open}: {status:?}");
                     assert!(!line.contains(SCOPE), "{line}");
                 }
             }
@@ -279,12 +264,12 @@ mod tests {
             let (status, line) = planned(r#""mode": "none""#, "", NEW, launcher);
             assert_eq!(line.contains("--named-streams"), launcher, "{line}");
             assert_eq!(matches!(status, Status::Kept { .. }), launcher, "{status:?}");
-            assert!(launcher || weakness(&status).starts_with("its standard streams"), "{status:?}");
+            assert!(launcher || status.weakness().starts_with("its standard streams"), "{status:?}");
         }
         let joined = r#""mode": "joined", "namespace": "/run/netns/vpn""#;
         let (status, line) = planned(joined, "ListenDatagram=@a", NEW, true);
-        assert!(line.contains(SCOPE) && !weakness(&status).contains("a.socket"), "{status:?} {line}");
+        assert!(line.contains(SCOPE) && !status.weakness().contains("a.socket"), "{status:?} {line}");
         let (status, _) = planned(joined, "ListenDatagram=@a", OLD, true);
-        assert!(weakness(&status).contains("a.socket hands it"), "{status:?}");
+        assert!(status.weakness().contains("a.socket hands it"), "{status:?}");
     }
 }

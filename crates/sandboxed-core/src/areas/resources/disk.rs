@@ -100,89 +100,61 @@ fn no_quotas(planner: &Planner<'_>, written: &[String], made: &[String]) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use sandboxed_systemd::name::UnitName;
-
-    use crate::json;
     use crate::plan::{Plan, Status};
-    use crate::resolve::{Surroundings, resolve};
     use crate::scalar::HostPath;
     use crate::target::Target;
-    use crate::unit::Unit;
+    use crate::testing;
 
-    fn planned(disk: &str, unit: &str, target: &str, quotas: &str) -> (Plan, Status) {
-        planned_as(&format!(r#", "filesystem": {{ "state": ["/var/lib/a"] }}{disk}"#), unit, target, quotas)
-    }
+    const GUARANTEE: &str = "disk-space-limited";
+    const STATE: &str = r#", "filesystem": { "state": ["/var/lib/a"] }"#;
+    const DISK: &str = r#", "resources": { "disk": "8M" }"#;
+    const NEW: &str = "systemd=258,kernel=6.12";
 
-    fn without_state(unit: &str) -> (Plan, Status) {
-        planned_as("", unit, "debian-13", "")
-    }
-
-    fn planned_as(more: &str, unit: &str, target: &str, quotas: &str) -> (Plan, Status) {
-        let policy = format!(r#"{{ "version": 1, "name": "a", "units": ["a.service"]{more} }}"#);
-        let resolved = resolve(&json::parse(&policy).unwrap()).unwrap();
+    fn planned(fields: &[&str], unit: &str, target: &str, quotas: &str) -> Plan {
         let mut target: Target = target.parse().unwrap();
         target.project_quotas = HostPath::new(quotas).into_iter().collect();
-        let name = UnitName::new("a.service").unwrap();
-        let units = [Unit::parse(name, &format!("[Service]\nUser=a\nExecStart=/bin/a\n{unit}")).unwrap()];
-        let surroundings = Surroundings { units: &units, ..Surroundings::default() };
-        let (plan, _) = resolved.plan(&target, surroundings).unwrap();
-        let outcome = plan.outcomes.iter().find(|outcome| outcome.guarantee == "disk-space-limited").unwrap();
-        let status = outcome.status.clone();
-        (plan, status)
-    }
-
-    fn weakness(status: &Status) -> &str {
-        match status {
-            Status::Weak { weakness, .. } => weakness,
-            other => panic!("{other:?}"),
-        }
+        testing::plan(&fields.concat(), unit, &target, None)
     }
 
     /// A bound on all is asked for where the target has what it takes, a bound on each file everywhere else.
     #[test]
     fn the_disk_is_bounded_or_said_not_to_be() {
-        const DISK: &str = r#", "resources": { "disk": "8M" }"#;
-        const NEW: &str = "systemd=258,kernel=6.12";
         let made = "StateDirectory=a\n";
-        let (plan, status) = planned(DISK, made, NEW, "/var/lib");
-        assert!(weakness(&status).starts_with("the number of files"), "{status:?}");
+        let plan = planned(&[STATE, DISK], made, NEW, "/var/lib");
+        let status = plan.status(GUARANTEE);
+        assert!(status.weakness().starts_with("the number of files"), "{status:?}");
         assert_eq!(plan.lines("StateDirectoryQuota"), ["8388608"]);
         assert!(plan.lines("LimitFSIZE").is_empty());
         for (unit, target, quotas) in
             [(made, NEW, ""), (made, "debian-13", "/var/lib"), ("", NEW, "/var/lib"), (made, NEW, "/srv")]
         {
-            let (plan, status) = planned(DISK, unit, target, quotas);
-            assert!(
-                weakness(&status).starts_with("each file is bounded"),
-                "{unit} {target} {quotas}: {status:?}"
-            );
+            let plan = planned(&[STATE, DISK], unit, target, quotas);
+            let status = plan.status(GUARANTEE);
+            let bounded = status.weakness().starts_with("each file is bounded");
+            assert!(bounded, "{unit} {target} {quotas}: {status:?}");
             assert!(plan.lines("StateDirectoryQuota").is_empty());
             assert_eq!(plan.lines("LimitFSIZE"), ["8388608"]);
         }
-        let (plan, status) = planned("", made, NEW, "/var/lib");
-        assert!(matches!(status, Status::Weak { .. }), "{status:?}");
+        let plan = planned(&[STATE], made, NEW, "/var/lib");
+        assert!(matches!(plan.status(GUARANTEE), Status::Weak { .. }));
         assert!(plan.lines("LimitFSIZE").is_empty());
     }
 
     /// The machine's /run is of all, and full it keeps systemd from reading units.
     #[test]
     fn a_directory_in_run_is_named() {
-        const DISK: &str = r#", "resources": { "disk": "8M" }"#;
         let named = |disk: &str, unit: &str, target: &str| {
-            let (_, status) = planned(disk, unit, target, "/var/lib");
-            match status {
-                Status::Weak { weakness, .. } => weakness.contains("/run/a, which systemd makes"),
-                _ => false,
-            }
+            let plan = planned(&[STATE, disk], unit, target, "/var/lib");
+            plan.status(GUARANTEE).weakness().contains("/run/a, which systemd makes")
         };
         for (disk, target) in [("", "debian-13"), (DISK, "debian-13"), (DISK, "systemd=258,kernel=6.12")] {
             let state = "StateDirectory=a\n";
             assert!(!named(disk, state, target), "{disk} {target}");
             assert!(named(disk, &format!("{state}RuntimeDirectory=a\n"), target), "{disk} {target}");
         }
-        let (_, status) = without_state("");
-        assert!(matches!(status, Status::Kept { .. }), "{status:?}");
-        let (_, status) = without_state("RuntimeDirectory=a\n");
-        assert!(weakness(&status).starts_with("/run/a, which systemd makes"), "{status:?}");
+        let without_state = |unit| planned(&[], unit, "debian-13", "");
+        assert!(matches!(without_state("").status(GUARANTEE), Status::Kept { .. }));
+        let plan = without_state("RuntimeDirectory=a\n");
+        assert!(plan.status(GUARANTEE).weakness().starts_with("/run/a, which systemd makes"));
     }
 }

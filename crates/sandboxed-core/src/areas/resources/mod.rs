@@ -265,45 +265,26 @@ fn percent(share: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use sandboxed_systemd::name::UnitName;
-
-    use crate::json;
-    use crate::plan::Status;
-    use crate::resolve::{Surroundings, resolve};
+    use crate::plan::{Plan, Status};
     use crate::target::{Kernel, Target};
-    use crate::unit::Unit;
+    use crate::testing;
 
-    /// What becomes of a guarantee, with these resources on this kernel.
-    fn status(guarantee: &str, resources: &str, kernel: Kernel) -> Status {
-        let policy = format!(
-            r#"{{ "version": 1, "name": "a", "units": ["a.service"], "resources": {{ {resources} }} }}"#
-        );
+    fn planned(resources: &str, kernel: Kernel) -> Plan {
         let mut target: Target = "debian-13".parse().unwrap();
         target.kernel = kernel;
-        let name = UnitName::new("a.service").unwrap();
-        let units = [Unit::parse(name, "[Service]\nUser=a\nExecStart=/bin/a\n").unwrap()];
-        let surroundings = Surroundings { units: &units, ..Surroundings::default() };
-        let (plan, _) = resolve(&json::parse(&policy).unwrap()).unwrap().plan(&target, surroundings).unwrap();
-        plan.outcomes.iter().find(|outcome| outcome.guarantee == guarantee).unwrap().status.clone()
-    }
-
-    fn weakness(status: &Status) -> Option<&str> {
-        match status {
-            Status::Weak { weakness, .. } => Some(weakness),
-            _ => None,
-        }
+        testing::plan(&format!(r#", "resources": {{ {resources} }}"#), "", &target, None)
     }
 
     #[test]
     fn a_socket_for_core_dumps_is_named_where_the_kernel_knows_it() {
-        let on = |kernel| status("no-core-dumps", "", kernel);
+        let on = |kernel| planned("", kernel).status("no-core-dumps").clone();
         assert!(matches!(on(Kernel::new(6, 15)), Status::Kept { .. }));
-        assert!(weakness(&on(Kernel::new(6, 16))).unwrap().contains("core_pattern"));
+        assert!(on(Kernel::new(6, 16)).weakness().contains("core_pattern"));
     }
 
     #[test]
     fn a_limit_of_the_disks_does_not_bound_what_others_left_to_write() {
-        let limited = status("disks-shared", r#""ioBandwidth": "50M""#, Kernel::new(6, 12));
-        assert!(weakness(&limited).unwrap().contains("sync(2)"), "{limited:?}");
+        let plan = planned(r#""ioBandwidth": "50M""#, Kernel::new(6, 12));
+        assert!(plan.status("disks-shared").weakness().contains("sync(2)"));
     }
 }
