@@ -183,9 +183,16 @@ fn the_probe_refuses_tracers() {
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
         command.uid(65_534);
     }
-    let Ok(mut probe) = command.spawn() else {
+    let mut probe = match command.spawn() {
+        Ok(probe) => probe,
         // Root's program, built where nobody else may look.
-        return;
+        Err(error) => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped the probe's tracers: {PROBE} cannot be run by another user: {error}"
+            );
+            return;
+        }
     };
     // A process that can be traced owns its files, proc(5).
     let memory = format!("/proc/{}/mem", probe.id());

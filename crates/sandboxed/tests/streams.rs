@@ -64,7 +64,7 @@ fn one_unit_is_no_text_for_several_policies() {
         write(&format!("{name}.json"), &format!(r#"{{ "version": 1, "units": ["{name}.service"] }}"#));
     }
     write("foo.service", "[Service]\nUser=foo\nExecStart=/usr/bin/foo --only-foo\n");
-    for command in [&["build", "--out", "out"][..], &["explain"]] {
+    for command in [&["build", "--out", "out"][..], &["explain"], &["check"]] {
         let given = ["foo.json", "bar.json", "--target", "debian-13", "--unit-text", "foo.service"];
         let output = sandboxed(&[command, &given].concat()).current_dir(&folder).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

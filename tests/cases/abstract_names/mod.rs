@@ -33,6 +33,16 @@ fn prepared(suite: Suite, more: &str) -> Result<Machine> {
     Ok(machine)
 }
 
+/// Puts the sandbox around it, with this of the network and further fields.
+fn apply(machine: &Machine, network: &str, fields: &str) -> Result<()> {
+    let policy = format!(
+        r#"{{ "version": 1, "name": "sender", "units": ["sender.service"]{fields},
+            "filesystem": {{ "readable": ["/usr/local/lib"] }}, "network": {{ {network} }} }}"#
+    );
+    machine.write("/root/sender.json", 0o644, policy.as_bytes())?;
+    sandbox::apply(machine, &["/root/sender.json"])
+}
+
 /// Runs the service, and says what the victim got.
 fn received(machine: &Machine) -> Result<String> {
     machine.script(
@@ -57,12 +67,7 @@ fn handed(suite: Suite) -> Result<()> {
     ensure!(plain.trim() == "handed", "without a sandbox, in a network of its own: {plain}");
     machine.script(&format!("rm {drop_in}; systemctl daemon-reload"))?;
     for mode in ["none", "private"] {
-        let policy = format!(
-            r#"{{ "version": 1, "name": "sender", "units": ["sender.service"], "sockets": ["sender.socket"],
-                 "filesystem": {{ "readable": ["/usr/local/lib"] }}, "network": {{ "mode": "{mode}" }} }}"#
-        );
-        machine.write("/root/sender.json", 0o644, policy.as_bytes())?;
-        sandbox::apply(&machine, &["/root/sender.json"])?;
+        apply(&machine, &format!(r#""mode": "{mode}""#), r#", "sockets": ["sender.socket"]"#)?;
         machine.script("systemctl stop sender.socket sender.service; systemctl start sender.socket")?;
         let said = received(&machine)?;
         ensure!(said.trim().is_empty(), "in the mode {mode} the victim got {said}");
@@ -81,12 +86,7 @@ fn streams(suite: Suite) -> Result<()> {
     was(&machine, "output taken")?;
     machine.script(&format!("rm {drop_in}; systemctl daemon-reload"))?;
     for mode in ["none", "private"] {
-        let policy = format!(
-            r#"{{ "version": 1, "name": "sender", "units": ["sender.service"],
-                 "filesystem": {{ "readable": ["/usr/local/lib"] }}, "network": {{ "mode": "{mode}" }} }}"#
-        );
-        machine.write("/root/sender.json", 0o644, policy.as_bytes())?;
-        sandbox::apply(&machine, &["/root/sender.json"])?;
+        apply(&machine, &format!(r#""mode": "{mode}""#), "")?;
         received(&machine)?;
         was(&machine, "output stopped")?;
     }
@@ -110,10 +110,7 @@ fn pairs(suite: Suite) -> Result<()> {
     ensure!(said.trim().is_empty(), "with the launcher's filter the victim got {said}");
     was_stopped(&machine, "pair-2")?;
     machine.script(&format!("rm {drop_in}; systemctl daemon-reload"))?;
-    let policy = br#"{ "version": 1, "name": "sender", "units": ["sender.service"],
-        "filesystem": { "readable": ["/usr/local/lib"] }, "network": { "addressFamilies": ["AF_INET"] } }"#;
-    machine.write("/root/sender.json", 0o644, policy)?;
-    sandbox::apply(&machine, &["/root/sender.json"])?;
+    apply(&machine, r#""addressFamilies": ["AF_INET"]"#, "")?;
     let said = received(&machine)?;
     ensure!(said.trim().is_empty(), "in the sandbox the victim got {said}");
     was_stopped(&machine, "pair-2")

@@ -40,7 +40,13 @@ enum Format {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut checked = Vec::new();
-    for file in input::files(&options.policies)? {
+    let files = input::files(&options.policies)?;
+    let is_policy = |name: &str| Language::of_file(name) != Language::Nix;
+    let policies = files.iter().filter(|file| match file {
+        Ok(source) | Err(Wrong { source, .. }) => is_policy(&source.name),
+    });
+    options.surroundings.are_for(policies.count())?;
+    for file in files {
         checked.push(match file {
             Ok(source) => match check(&source, &options.surroundings) {
                 Ok(diagnostics) => (source, diagnostics),
