@@ -24,10 +24,10 @@ pub struct Syscalls {
     /// The system calls and groups that it may not make, taken from the allowed ones, beside those that no service may:
     /// `@privileged`, `@resources`, `@keyring`, io_uring, reading other processes' memory, files that are only in memory,
     /// watches and names of all of the machine, quotas, `bpf`, `perf_event_open`, `userfaultfd`.
-    #[schemars(title = "Denied system calls", extend("x-guarantee" = "system-calls-limited"))]
+    #[schemars(title = "Denied system calls", extend("x-guarantee" = "system-calls-limited", "examples" = [["sysinfo"]]))]
     pub deny: Vec<SystemCall>,
     /// System calls and groups that it may make although they are denied, or a denied group has them.
-    #[schemars(title = "Exceptions", extend("x-guarantee" = "system-calls-limited"))]
+    #[schemars(title = "Exceptions", extend("x-guarantee" = "system-calls-limited", "examples" = [["mlock"]]))]
     pub except: Vec<SystemCall>,
 }
 
